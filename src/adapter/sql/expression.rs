@@ -1,0 +1,284 @@
+//! Expressions of a question as SQL.
+//!
+//! **Invariant:** the text means what the tree means under any dialect: whatever could be read in
+//! two ways stands in brackets, and a parameter whose type nothing tells is told its type.
+
+use super::Dialect;
+use super::aggregate_kind;
+use super::quote;
+use crate::error::Error;
+use crate::error::Result;
+use crate::query::ast::Comparison;
+use crate::query::ast::Function;
+use crate::query::ast::Node;
+use crate::query::ast::NodeId;
+use crate::query::ast::Shape;
+use crate::value::Kind;
+
+/// How tightly an expression must hold together where it stands.
+#[derive(Clone, Copy, PartialEq, PartialOrd)]
+pub(super) enum Hold {
+    /// Anything may stand here.
+    Loose,
+    /// Beside `and`.
+    Conjunct,
+    /// Beside an operator.
+    Operand,
+}
+
+/// Writes the expressions of one shape.
+#[derive(Debug)]
+pub(super) struct Writer<'a> {
+    pub(super) shape: &'a Shape,
+    pub(super) dialect: &'a dyn Dialect,
+    out: String,
+    mentioned: Vec<bool>,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(shape: &'a Shape, dialect: &'a dyn Dialect) -> Self {
+        Self { shape, dialect, out: String::new(), mentioned: Vec::new() }
+    }
+
+    /// One expression as text.
+    pub(super) fn expression(&mut self, id: NodeId, hold: Hold) -> Result<String> {
+        let before = std::mem::take(&mut self.out);
+        let written = self.write(id, hold);
+        let text = std::mem::replace(&mut self.out, before);
+        written.map(|()| text)
+    }
+
+    /// One expression as text where nothing around it tells the type of a parameter.
+    pub(super) fn untyped(&mut self, id: NodeId) -> Result<String> {
+        match self.shape.node(id) {
+            Node::Param { index, kind } => {
+                let before = std::mem::take(&mut self.out);
+                self.param(index, kind, true);
+                Ok(std::mem::replace(&mut self.out, before))
+            }
+            _ => self.expression(id, Hold::Loose),
+        }
+    }
+
+    /// Conditions that mention every parameter that was not written, and are always true.
+    ///
+    /// A question may have parameters that a text leaves out, as a count does those of the
+    /// selection; a database that infers types has to see them all the same.
+    pub(super) fn rest_of_params(&self) -> Vec<String> {
+        let mut rest = Vec::new();
+        for node in &self.shape.nodes {
+            let Node::Param { index, kind } = *node else { continue };
+            if self.mentioned.get(index as usize) == Some(&true) {
+                continue;
+            }
+            let is_list = self.shape.nodes.iter().any(
+                |of| matches!(*of, Node::In(_, list) if self.shape.node(list) == *node),
+            );
+            let mut param = String::new();
+            self.dialect.placeholder(index as usize + 1, &mut param);
+            if let Some(name) = self.dialect.type_name(kind) {
+                param.push_str("::");
+                param.push_str(&name);
+                param.push_str(if is_list { "[]" } else { "" });
+            }
+            rest.push(format!("({param} is null or true)"));
+        }
+        rest
+    }
+
+    /// The kind of an expression.
+    pub(super) fn kind(&self, id: NodeId) -> Kind {
+        match self.shape.node(id) {
+            Node::Column { source, column } => {
+                self.shape.sources[usize::from(source)].table.columns[usize::from(column)].kind
+            }
+            Node::Param { kind, .. } => kind,
+            Node::Aggregate(function, of) => {
+                aggregate_kind(function, of.map_or(Kind::I64, |of| self.kind(of)))
+            }
+            Node::Compare(..)
+            | Node::And(..)
+            | Node::Or(..)
+            | Node::Not(_)
+            | Node::IsNull(_)
+            | Node::In(..)
+            | Node::Like(..) => Kind::Bool,
+        }
+    }
+
+    fn write(&mut self, id: NodeId, hold: Hold) -> Result<()> {
+        let node = self.shape.node(id);
+        let own = match node {
+            Node::Or(..) => Hold::Loose,
+            Node::And(..) => Hold::Conjunct,
+            _ => Hold::Operand,
+        };
+        let is_atom =
+            matches!(node, Node::Column { .. } | Node::Param { .. } | Node::Aggregate(..));
+        let brackets = own < hold || hold == Hold::Operand && !is_atom;
+        if brackets {
+            self.out.push('(');
+        }
+        self.bare(node)?;
+        if brackets {
+            self.out.push(')');
+        }
+        Ok(())
+    }
+
+    fn bare(&mut self, node: Node) -> Result<()> {
+        match node {
+            Node::Column { source, column } => self.column(source, column),
+            Node::Param { index, kind } => {
+                self.param(index, kind, false);
+                Ok(())
+            }
+            Node::Compare(op, left, right) => self.compare(op, left, right),
+            Node::And(left, right) => self.pair(left, " and ", right, Hold::Conjunct),
+            Node::Or(left, right) => self.pair(left, " or ", right, Hold::Loose),
+            Node::Not(of) => self.not(of),
+            Node::IsNull(of) => self.is_null(of, " is null"),
+            Node::In(item, list) => self.membership(item, list),
+            Node::Like(text, pattern, case) => {
+                self.operand(text, self.is_param(pattern))?;
+                self.out.push(' ');
+                self.out.push_str(self.dialect.like(case));
+                self.out.push(' ');
+                self.operand(pattern, false)?;
+                self.out.push_str(" escape '\\'");
+                Ok(())
+            }
+            Node::Aggregate(function, of) => self.aggregate(function, of),
+        }
+    }
+
+    fn column(&mut self, source: u16, column: u16) -> Result<()> {
+        use std::fmt::Write;
+        let table = self.shape.sources[usize::from(source)].table;
+        refuse_array(self.dialect, table, usize::from(column))?;
+        write!(self.out, "s{source}.").expect("writing to a `String` cannot fail");
+        quote::identifier(table.columns[usize::from(column)].name, self.dialect, &mut self.out)
+    }
+
+    fn mark(&mut self, index: u32) {
+        let index = index as usize;
+        if self.mentioned.len() <= index {
+            self.mentioned.resize(index + 1, false);
+        }
+        self.mentioned[index] = true;
+    }
+
+    fn param(&mut self, index: u32, kind: Kind, typed: bool) {
+        self.mark(index);
+        self.dialect.placeholder(index as usize + 1, &mut self.out);
+        if typed && let Some(name) = self.dialect.type_name(kind) {
+            self.out.push_str("::");
+            self.out.push_str(&name);
+        }
+    }
+
+    fn is_param(&self, id: NodeId) -> bool {
+        matches!(self.shape.node(id), Node::Param { .. })
+    }
+
+    fn operand(&mut self, id: NodeId, typed: bool) -> Result<()> {
+        match self.shape.node(id) {
+            Node::Param { index, kind } => {
+                self.param(index, kind, typed);
+                Ok(())
+            }
+            _ => self.write(id, Hold::Operand),
+        }
+    }
+
+    fn pair(&mut self, left: NodeId, between: &str, right: NodeId, hold: Hold) -> Result<()> {
+        self.write(left, hold)?;
+        self.out.push_str(between);
+        self.write(right, hold)
+    }
+
+    fn compare(&mut self, op: Comparison, left: NodeId, right: NodeId) -> Result<()> {
+        let typed = self.is_param(left) && self.is_param(right);
+        self.operand(left, typed)?;
+        let (sign, by_order) = match op {
+            Comparison::Eq => (" = ", false),
+            Comparison::Ne => (" <> ", false),
+            Comparison::Lt => (" < ", true),
+            Comparison::Le => (" <= ", true),
+            Comparison::Gt => (" > ", true),
+            Comparison::Ge => (" >= ", true),
+        };
+        if by_order {
+            self.collate(self.kind(left));
+        }
+        self.out.push_str(sign);
+        self.operand(right, typed)
+    }
+
+    /// Names the collation that values of `kind` need to be in order.
+    pub(super) fn collation(&self, kind: Kind) -> String {
+        self.dialect.collation(kind).map(|name| format!(" collate {name}")).unwrap_or_default()
+    }
+
+    fn collate(&mut self, kind: Kind) {
+        let collation = self.collation(kind);
+        self.out.push_str(&collation);
+    }
+
+    fn not(&mut self, of: NodeId) -> Result<()> {
+        if let Node::IsNull(of) = self.shape.node(of) {
+            return self.is_null(of, " is not null");
+        }
+        self.out.push_str("not ");
+        self.write(of, Hold::Operand)
+    }
+
+    fn is_null(&mut self, of: NodeId, test: &str) -> Result<()> {
+        self.operand(of, true)?;
+        self.out.push_str(test);
+        Ok(())
+    }
+
+    fn membership(&mut self, item: NodeId, list: NodeId) -> Result<()> {
+        let Node::Param { index, kind } = self.shape.node(list) else {
+            return Err(Error::invalid("the right side of `in` must be a list"));
+        };
+        let typed = self.is_param(item);
+        self.operand(item, typed)?;
+        self.out.push(' ');
+        let list = self.dialect.membership(index as usize + 1, kind, typed)?;
+        self.mark(index);
+        self.out.push_str(&list);
+        Ok(())
+    }
+
+    fn aggregate(&mut self, function: Function, of: Option<NodeId>) -> Result<()> {
+        let Some(of) = of else {
+            self.out.push_str("count(*)");
+            return Ok(());
+        };
+        let kind = self.kind(of);
+        let argument = self.untyped(of)?;
+        self.out.push_str(&self.dialect.aggregate(function, kind, &argument)?);
+        Ok(())
+    }
+}
+
+/// Refuses a column of arrays where the database has none.
+pub(super) fn refuse_array(
+    dialect: &dyn Dialect,
+    table: &crate::schema::Table,
+    position: usize,
+) -> Result<()> {
+    let column = &table.columns[position];
+    if matches!(column.kind, Kind::Array(_)) && !dialect.supports(super::Capability::Arrays) {
+        return Err(Error::invalid(format!(
+            "column `{}` of `{}` holds an {}, which {} does not have",
+            column.name,
+            table.name,
+            column.kind,
+            dialect.name()
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! SQL as text: questions and writes go in, statements come out.
+//!
+//! The databases share one renderer; what they spell differently is a [`Dialect`]. This module
+//! refuses to know connections, and it never puts a value into a text: values are parameters.
+//!
+//! **Invariant:** the text depends on the shape of a question only, never on its parameters, so
+//! that it can be cached by the shape and prepared once.
+
+mod expression;
+#[cfg(all(test, feature = "postgres", feature = "sqlite"))]
+mod fixture;
+mod quote;
+mod read;
+mod verb;
+mod write;
+
+use std::fmt;
+
+#[cfg(any(feature = "live", feature = "postgres"))]
+pub(crate) use self::quote::quoted_name;
+#[cfg(feature = "live")]
+pub(crate) use self::quote::quoted_table;
+pub use self::read::{count, exists, key_lists, rows_by_key, select};
+pub(crate) use self::verb::Verb;
+pub(crate) use self::verb::excerpt;
+pub use self::write::{Chunk, delete, delete_all, insert, insert_all, update, update_all};
+use crate::error::Error;
+use crate::error::Result;
+use crate::query::ast::Case;
+use crate::query::ast::Function;
+use crate::value::Kind;
+
+/// What databases spell differently.
+///
+/// An adapter author writes one; everything else about SQL is shared.
+pub trait Dialect: fmt::Debug + Send + Sync + 'static {
+    /// The name of the database, for people.
+    fn name(&self) -> &'static str;
+
+    /// The longest identifier in bytes, where longer ones would silently be cut.
+    fn max_identifier_bytes(&self) -> Option<usize>;
+
+    /// The most parameters of one statement.
+    fn max_params(&self) -> usize;
+
+    /// Writes parameter number `number`, counted from one.
+    fn placeholder(&self, number: usize, out: &mut String);
+
+    /// The name of the type that holds `kind`, where a parameter that stands alone must be told
+    /// its type; `None` where the database asks no such thing.
+    fn type_name(&self, kind: Kind) -> Option<String>;
+
+    /// The right side of `item in …` whose items are in parameter `number`, `in` or `=` included;
+    /// where `typed`, nothing on the left side tells the type of the items.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](crate::ErrorKind::Invalid) where values of this kind cannot be sent as a list.
+    fn membership(&self, number: usize, kind: Kind, typed: bool) -> Result<String>;
+
+    /// The condition that the key of a row is in the lists of [`key_lists`]; `columns` are the
+    /// key's columns as they stand in the statement.
+    ///
+    /// # Errors
+    ///
+    /// As [`Dialect::membership`].
+    fn key_membership(&self, columns: &[(String, Kind)]) -> Result<String>;
+
+    /// True when the parts of a composite key go in one list of rows, false when each part has a
+    /// list of its own.
+    fn keys_in_one_list(&self) -> bool;
+
+    /// The operator of pattern matching.
+    fn like(&self, case: Case) -> &'static str;
+
+    /// An aggregate of `argument`, whose kind is `kind`, with the type that a query promises.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](crate::ErrorKind::Invalid) where the database has no such aggregate.
+    fn aggregate(&self, function: Function, kind: Kind, argument: &str) -> Result<String>;
+
+    /// The collation under which stored values of `kind` sort as the values do.
+    fn collation(&self, kind: Kind) -> Option<&'static str>;
+
+    /// The statement that begins a transaction.
+    fn begin(&self, begin: Begin) -> &'static str;
+
+    /// The statement that sets session setting `$1` to `$2`, if there are such settings.
+    fn set_setting(&self) -> Option<&'static str>;
+
+    /// What stands for "no limit" where an offset cannot stand alone.
+    fn no_limit(&self) -> Option<&'static str>;
+
+    /// Whether it can do something that not all can.
+    fn supports(&self, capability: Capability) -> bool;
+}
+
+/// What a transaction is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Begin {
+    /// Reading and writing, each statement seeing what was committed before it.
+    Write,
+    /// Reading and writing, all statements seeing one state.
+    RepeatableRead,
+    /// As if transactions came one after the other.
+    Serializable,
+    /// Reading one state.
+    Snapshot,
+}
+
+/// Something that not all databases can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Capability {
+    /// Columns that hold arrays.
+    Arrays,
+    /// Ringing other connections: `LISTEN` and `NOTIFY`.
+    Listen,
+}
+
+/// The kind of an aggregate of values of `kind`.
+pub(crate) fn aggregate_kind(function: Function, kind: Kind) -> Kind {
+    match function {
+        Function::Count | Function::CountDistinct => Kind::I64,
+        Function::Sum if matches!(kind, Kind::I16 | Kind::I32 | Kind::I64) => Kind::I64,
+        Function::Sum | Function::Avg if kind == Kind::Decimal => Kind::Decimal,
+        Function::Sum | Function::Avg => Kind::F64,
+        Function::Min | Function::Max => kind,
+    }
+}
+
+/// The error of a kind of values that a database cannot put in some place.
+pub(crate) fn cannot(dialect: &dyn Dialect, what: &str, kind: Kind) -> Error {
+    Error::invalid(format!("{} cannot {what} values of kind {kind}", dialect.name()))
+}

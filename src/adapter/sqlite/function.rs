@@ -1,0 +1,147 @@
+//! What SQLite learns from us: exact decimals and floats.
+//!
+//! **Invariant:** every function is deterministic and touches nothing, so that it may stand in an
+//! index, a trigger or a view.
+
+use std::cmp::Ordering;
+
+use rusqlite::Connection;
+use rusqlite::functions::Aggregate;
+use rusqlite::functions::Context;
+use rusqlite::functions::FunctionFlags;
+use rusqlite::types::ValueRef;
+
+use crate::value::Decimal;
+
+/// Teaches one connection.
+pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
+    let flags = FunctionFlags::SQLITE_UTF8
+        | FunctionFlags::SQLITE_DETERMINISTIC
+        | FunctionFlags::SQLITE_INNOCUOUS;
+    connection.create_collation("recto_decimal", compare)?;
+    connection.create_scalar_function("recto_float", 1, flags, float)?;
+    connection.create_aggregate_function("recto_decimal_sum", 1, flags, Fold(|(sum, _)| Some(sum)))?;
+    let mean = Fold(|(sum, count)| sum.checked_div(Decimal::from(count)));
+    connection.create_aggregate_function("recto_decimal_avg", 1, flags, mean)
+}
+
+/// Decimals by value; what is none comes after all that are.
+fn compare(left: &str, right: &str) -> Ordering {
+    match (Decimal::from_str_exact(left), Decimal::from_str_exact(right)) {
+        (Ok(left), Ok(right)) => left.cmp(&right),
+        (Ok(_), Err(_)) => Ordering::Less,
+        (Err(_), Ok(_)) => Ordering::Greater,
+        (Err(_), Err(_)) => left.cmp(right),
+    }
+}
+
+/// The double that a text names; SQLite's own reading may be off by the last bit.
+fn float(context: &Context<'_>) -> rusqlite::Result<Option<f64>> {
+    match context.get_raw(0) {
+        ValueRef::Null => Ok(None),
+        value => {
+            let text = value.as_str().map_err(|error| failed(error.to_string()))?;
+            text.parse().map(Some).map_err(|_| failed(format!("`{text}` is not a number")))
+        }
+    }
+}
+
+fn failed(what: String) -> rusqlite::Error {
+    rusqlite::Error::UserFunctionError(what.into())
+}
+
+/// A sum so far, and of how many values.
+type Total = (Decimal, u32);
+
+/// An aggregate over decimals; what differs is the last step.
+struct Fold(fn(Total) -> Option<Decimal>);
+
+impl Aggregate<Option<Total>, Option<String>> for Fold {
+    fn init(&self, _context: &mut Context<'_>) -> rusqlite::Result<Option<Total>> {
+        Ok(None)
+    }
+
+    fn step(&self, context: &mut Context<'_>, total: &mut Option<Total>) -> rusqlite::Result<()> {
+        let value = match context.get_raw(0) {
+            ValueRef::Null => return Ok(()),
+            ValueRef::Integer(number) => Decimal::from(number),
+            ValueRef::Text(bytes) => {
+                let text = String::from_utf8_lossy(bytes);
+                Decimal::from_str_exact(&text)
+                    .map_err(|_| failed(format!("`{text}` is not a decimal")))?
+            }
+            ValueRef::Real(number) => return Err(failed(format!("{number} is not exact"))),
+            ValueRef::Blob(_) => return Err(failed("bytes are not a decimal".to_owned())),
+        };
+        let (sum, count) = total.unwrap_or_default();
+        let next = sum.checked_add(value);
+        // An addition that has too many digits rounds; taking the value away again tells.
+        let exact = next.filter(|next| next.checked_sub(value) == Some(sum));
+        let next = exact.ok_or_else(|| failed("the sum has more than 28 digits".to_owned()))?;
+        *total = Some((next, count + 1));
+        Ok(())
+    }
+
+    fn finalize(
+        &self,
+        _context: &mut Context<'_>,
+        total: Option<Option<Total>>,
+    ) -> rusqlite::Result<Option<String>> {
+        let Some(total) = total.flatten() else { return Ok(None) };
+        let result = (self.0)(total).ok_or_else(|| failed("the mean is too wide".to_owned()))?;
+        Ok(Some(result.normalize().to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(sql: &str) -> String {
+        let connection = Connection::open_in_memory().unwrap();
+        register(&connection).unwrap();
+        let text = |row: &rusqlite::Row<'_>| row.get::<_, Option<String>>(0);
+        match connection.query_row(sql, [], text) {
+            Ok(text) => text.unwrap_or_else(|| "null".to_owned()),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn decimals_add_up_exactly() {
+        let sum = |values: &str| {
+            check(&format!("select recto_decimal_sum(column1) from (values {values})"))
+        };
+        assert_eq!(sum("('0.1'), ('0.2'), (null)"), "0.3");
+        assert_eq!(sum("(null)"), "null");
+        assert_eq!(sum("('79228162514264337593543950334'), (1)"), "79228162514264337593543950335");
+        assert_eq!(
+            sum("('79228162514264337593543950335'), ('0.5')"),
+            "the sum has more than 28 digits"
+        );
+        assert_eq!(sum("(0.5)"), "0.5 is not exact");
+        assert_eq!(check("select recto_decimal_sum(1) where false"), "null");
+        assert_eq!(
+            check("select recto_decimal_avg(column1) from (values ('1'), ('2'), ('2'))"),
+            "1.6666666666666666666666666667"
+        );
+    }
+
+    #[test]
+    fn decimals_sort_by_value() {
+        let sorted = check(
+            "select group_concat(column1, ' ') from \
+             (select * from (values ('9'), ('10'), ('-1.5'), ('x'), ('0.9')) \
+             order by column1 collate recto_decimal)",
+        );
+        assert_eq!(sorted, "-1.5 0.9 9 10 x");
+    }
+
+    #[test]
+    fn floats_are_read_to_the_last_bit() {
+        for number in [0.1 + 0.2, f64::MAX, f64::MIN_POSITIVE, 5e-324, 1e23, f64::INFINITY] {
+            assert_eq!(check(&format!("select recto_float('{number:?}') = {number:e}")
+                .replace("= inf", "= 9e999")), "1");
+        }
+    }
+}

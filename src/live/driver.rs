@@ -1,0 +1,321 @@
+//! The shell around the engine: waits for whatever may wake it, reads what it asks for, one tick at
+//! a time.
+//!
+//! **Invariant:** one task owns the engine; nobody else touches it. Loads run beside it and never
+//! hold it up.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio::time::Interval;
+use tokio::time::MissedTickBehavior;
+
+use super::Audit;
+use super::Config;
+use super::Health;
+use super::changes::Changes;
+use super::client::Command;
+use super::client::Leavers;
+use super::engine::Engine;
+use super::engine::Touched;
+use super::feed::Feed;
+use super::feed::Keys;
+use super::feed::Outcome;
+use super::feed::Tick;
+use super::feed::retention::Retention;
+use super::feed::retention::remove_before;
+use super::feed::snapshot::Position;
+use super::feed::source::load;
+use super::feed::wake::Doorbell;
+use super::router::ResultId;
+use crate::error::Error;
+use crate::error::ErrorKind;
+use crate::error::Result;
+use crate::repo::Repo;
+use crate::schema::Table;
+use crate::value::Key;
+use crate::value::Row;
+
+/// How many results are read at once, so that a crowd that comes back leaves connections to others.
+const LOADS: usize = 4;
+
+/// The wait after a tick that failed, doubled up to the heartbeat.
+const RETRY: Duration = Duration::from_millis(50);
+
+type Loaded = (ResultId, Result<(Vec<Row>, Position)>);
+
+/// Drives one engine with one feed.
+pub(crate) struct Driver<F> {
+    pub(crate) engine: Engine,
+    pub(crate) feed: F,
+    pub(crate) repo: Repo,
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) leavers: Arc<Leavers>,
+    pub(crate) doorbell: Doorbell,
+    pub(crate) health: watch::Sender<Health>,
+    pub(crate) changes: Changes,
+    pub(crate) config: Config,
+    pub(crate) loads: JoinSet<Loaded>,
+    pub(crate) removal: JoinSet<()>,
+    pub(crate) retention: Retention,
+    /// Results that were asked one by one because asking them together had failed.
+    pub(crate) is_careful: bool,
+}
+
+/// What can wake the driver.
+enum Wake {
+    Command(Command),
+    Rung,
+    Heartbeat,
+    Loaded(Loaded),
+    Stopped,
+}
+
+fn heartbeat(period: Duration) -> Interval {
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
+
+impl<F> Drop for Driver<F> {
+    fn drop(&mut self) {
+        self.engine.close();
+        self.changes.close();
+    }
+}
+
+impl<F: Feed> Driver<F> {
+    /// Runs until the last handle is gone.
+    pub(crate) async fn run(mut self) {
+        let mut heartbeat = heartbeat(self.config.heartbeat);
+        let mut failures = 0_u32;
+        loop {
+            let mut wants_tick = match self.wake(&mut heartbeat).await {
+                Wake::Command(command) => {
+                    self.engine.command(command);
+                    false
+                }
+                Wake::Rung => true,
+                Wake::Heartbeat => {
+                    self.engine.heartbeat();
+                    true
+                }
+                Wake::Loaded((id, rows)) => {
+                    self.engine.loaded(id, rows);
+                    false
+                }
+                Wake::Stopped => break,
+            };
+            self.take_waiting_commands();
+            self.start_loads();
+            wants_tick |= self.engine.wants_tick();
+            if !wants_tick {
+                continue;
+            }
+            match self.tick().await {
+                Ok(()) => failures = 0,
+                Err(error) => {
+                    failures += 1;
+                    self.failed(&error, failures).await;
+                }
+            }
+        }
+    }
+
+    async fn wake(&mut self, heartbeat: &mut Interval) -> Wake {
+        tokio::select! {
+            command = self.commands.recv() => command.map_or(Wake::Stopped, Wake::Command),
+            () = self.doorbell.rung() => Wake::Rung,
+            _ = heartbeat.tick() => Wake::Heartbeat,
+            Some(loaded) = self.loads.join_next() => match loaded {
+                Ok(loaded) => Wake::Loaded(loaded),
+                // A load that panicked is a bug of ours; its result is read again on the next ring.
+                Err(_) => Wake::Rung,
+            },
+        }
+    }
+
+    fn take_waiting_commands(&mut self) {
+        while let Ok(command) = self.commands.try_recv() {
+            self.engine.command(command);
+        }
+        for client in self.leavers.take() {
+            self.engine.disconnect(client);
+        }
+        while let Some(Ok((id, rows))) = self.loads.try_join_next() {
+            self.engine.loaded(id, rows);
+        }
+    }
+
+    fn start_loads(&mut self) {
+        let free = LOADS.saturating_sub(self.loads.len());
+        for (id, statement) in self.engine.take_loads(free) {
+            let repo = self.repo.clone();
+            self.loads.spawn(async move { (id, load(&repo, statement).await) });
+        }
+    }
+
+    async fn failed(&mut self, error: &Error, failures: u32) {
+        tracing::warn!(error = %error.chain(), failures, "a tick broke off");
+        self.engine.broke_off();
+        self.feed.end(Outcome::BrokeOff).await;
+        self.health.send_if_modified(|health| match health {
+            Health::Healthy => {
+                *health = Health::Behind(Instant::now().into_std());
+                true
+            }
+            Health::Behind(_) => false,
+        });
+        let pause = RETRY.saturating_mul(1 << failures.min(5)).min(self.config.heartbeat);
+        // The bell may have rung for what this tick missed.
+        self.doorbell.ring();
+        tokio::time::sleep(pause).await;
+    }
+
+    async fn tick(&mut self) -> Result<()> {
+        let mut tick = self.feed.tick().await?;
+        self.engine.begin(&tick);
+        let touched = self.read_touched(&mut tick).await?;
+        let again = self.engine.fold(&tick, &touched);
+        self.ask_again(again).await?;
+        if let Some(audit) = self.config.audit.clone() {
+            self.audit(&audit).await?;
+        }
+        self.engine.finish();
+        self.changes.publish(&tick, touched);
+        self.feed.end(Outcome::Done).await;
+        self.health.send_if_modified(|health| {
+            let was = std::mem::replace(health, Health::Healthy);
+            was != Health::Healthy
+        });
+        self.retain(&tick);
+        Ok(())
+    }
+
+    /// Reads the touched rows of every schema that somebody follows, once for all.
+    async fn read_touched(&mut self, tick: &mut Tick) -> Result<Touched> {
+        let mut schemas: Vec<&'static Table> = self.engine.schemas_to_read(tick);
+        for table in self.changes.followed() {
+            if !schemas.iter().any(|held| std::ptr::eq(*held, table)) {
+                schemas.push(table);
+            }
+        }
+        let mut touched = Vec::new();
+        for table in schemas {
+            let Some(keys) = tick.touched.get(table.name) else { continue };
+            let Some(keys) = keys.read(table) else {
+                tick.touched.insert(table.name.to_owned(), Keys::All);
+                continue;
+            };
+            let rows = match self.feed.rows(table, &keys).await {
+                Ok(rows) => rows,
+                Err(error) => return Err(self.lost_schema(table, error)),
+            };
+            touched.push((table, touches(table, &keys, rows)));
+        }
+        Ok(touched)
+    }
+
+    /// Ends what rests on a schema that the table no longer has.
+    fn lost_schema(&mut self, table: &'static Table, error: Error) -> Error {
+        if error.kind() == ErrorKind::Invalid {
+            self.engine.fail_schema(table, &error);
+        }
+        error
+    }
+
+    async fn ask_again(&mut self, ids: Vec<ResultId>) -> Result<()> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        if self.is_careful {
+            return self.ask_one_by_one(ids).await;
+        }
+        let known = ids.into_iter().filter_map(|id| Some((id, self.engine.statement(id)?)));
+        let (ids, statements): (Vec<ResultId>, Vec<_>) = known.unzip();
+        match self.feed.read(statements).await {
+            Ok(answers) => {
+                for (id, rows) in ids.into_iter().zip(answers) {
+                    self.engine.replace(id, rows);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                // One of them fails: the next tick finds out which.
+                self.is_careful = is_of_the_query(&error);
+                Err(error)
+            }
+        }
+    }
+
+    async fn ask_one_by_one(&mut self, ids: Vec<ResultId>) -> Result<()> {
+        for id in ids {
+            let Some(statement) = self.engine.statement(id) else { continue };
+            match self.feed.read(vec![statement]).await {
+                Ok(mut answers) => self.engine.replace(id, answers.pop().unwrap_or_default()),
+                Err(error) => {
+                    if is_of_the_query(&error) {
+                        let told = Error::new(error.kind(), error.what().to_owned());
+                        self.engine.fail(id, told);
+                    }
+                    // The snapshot is lost with the statement that failed.
+                    return Err(error);
+                }
+            }
+        }
+        self.is_careful = false;
+        Ok(())
+    }
+
+    /// Asks every live question plainly in the tick's snapshot, and shows both answers.
+    async fn audit(&mut self, audit: &Audit) -> Result<()> {
+        let questions = self.engine.questions()?;
+        let statements = questions.iter().map(|(_, statement)| statement.clone()).collect();
+        let answers = self.feed.read(statements).await?;
+        let ids = questions.into_iter().map(|(id, _)| id);
+        for (id, truth) in ids.zip(answers) {
+            if let Some(audited) = self.engine.audited(id, truth) {
+                audit.hear(audited);
+            }
+        }
+        Ok(())
+    }
+
+    fn retain(&mut self, tick: &Tick) {
+        while self.removal.try_join_next().is_some() {}
+        let old = self.retention.note(Instant::now(), &tick.position, self.config.retention);
+        if let Some(old) = old
+            && self.removal.is_empty()
+        {
+            let repo = self.repo.clone();
+            self.removal.spawn(async move {
+                if let Err(error) = remove_before(&repo, &old).await {
+                    tracing::warn!(error = %error.chain(), "could not shorten the change log");
+                }
+            });
+        }
+    }
+}
+
+/// Whether an error is a query's own, rather than the database being away.
+fn is_of_the_query(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Timeout(_))
+}
+
+/// Pairs keys with the rows they have; a key without a row is a row that is gone.
+fn touches(table: &Table, keys: &HashSet<Key>, rows: Vec<Row>) -> Vec<(Key, Option<Row>)> {
+    let mut gone: HashSet<&Key> = keys.iter().collect();
+    let mut touches: Vec<(Key, Option<Row>)> = Vec::with_capacity(keys.len());
+    for row in rows {
+        let key = table.key_of(&row);
+        gone.remove(&key);
+        touches.push((key, Some(row)));
+    }
+    touches.extend(gone.into_iter().map(|key| (key.clone(), None)));
+    touches
+}

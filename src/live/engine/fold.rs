@@ -1,0 +1,163 @@
+//! One tick through the engine: what rows to read, what to ask again, what to tell.
+
+use std::collections::HashMap;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::Engine;
+use super::super::client::ClientId;
+use super::super::feed::News;
+use super::super::feed::Tick;
+use super::super::feed::snapshot::Position;
+use super::super::mailbox::Event;
+use super::super::mailbox::Name;
+use super::super::result::Rows;
+use super::super::result::Stage;
+use super::super::result::Touch;
+use super::super::router::ResultId;
+use super::super::step::Step;
+use crate::adapter::Statement;
+use crate::schema::Table;
+use crate::value::Row;
+
+/// The touched rows of each table, as they are at the tick's snapshot.
+pub(crate) type Touched = Vec<(&'static Table, Vec<Touch>)>;
+
+impl Engine {
+    /// Begins a tick: results that were read at or before its position go live.
+    pub(crate) fn begin(&mut self, tick: &Tick) {
+        self.activate(&tick.position);
+    }
+
+    /// The schemas whose touched rows must be read to fold `tick`.
+    pub(crate) fn schemas_to_read(&self, tick: &Tick) -> Vec<&'static Table> {
+        let known = tick.touched.iter().filter(|(_, keys)| !keys.is_all());
+        known.flat_map(|(table, _)| self.router.schemas(table)).collect()
+    }
+
+    /// Folds a tick in, and returns the results that must be asked again at its snapshot.
+    pub(crate) fn fold(&mut self, tick: &Tick, touched: &Touched) -> Vec<ResultId> {
+        let mut again: HashSet<ResultId> = HashSet::new();
+        if self.is_unsure || tick.news == News::Lost {
+            let live = self.results.iter().filter(|(_, result)| result.is_live());
+            return live.map(|(&id, _)| id).collect();
+        }
+        for (table, keys) in &tick.touched {
+            again.extend(self.router.reruns(table));
+            if keys.is_all() {
+                again.extend(self.router.all_in_memory(table));
+            }
+        }
+        for (table, touches) in touched {
+            again.extend(self.fold_rows(table, touches));
+        }
+        again.into_iter().collect()
+    }
+
+    /// Makes those results live whose rows were read at or before `position`.
+    fn activate(&mut self, position: &Position) {
+        let version = self.version;
+        let mut ready = Vec::new();
+        let mut stale = Vec::new();
+        for (&id, result) in &self.results {
+            match &result.stage {
+                Stage::Loaded(_, at) if position.covers(at) => ready.push(id),
+                // Read in a life of the database that is over.
+                Stage::Loaded(_, at) if at.epoch != position.epoch => stale.push(id),
+                Stage::Loaded(..) | Stage::Loading | Stage::Live => {}
+            }
+        }
+        for id in stale {
+            self.reload(id);
+        }
+        for id in ready {
+            let Some(result) = self.results.get_mut(&id) else { continue };
+            if let Stage::Loaded(rows, _) = std::mem::replace(&mut result.stage, Stage::Loading) {
+                result.activate(rows, version);
+                self.route(id);
+            }
+        }
+    }
+
+    fn fold_rows(&mut self, table: &'static Table, touches: &[Touch]) -> Vec<ResultId> {
+        let mut by_result: HashMap<ResultId, Vec<Touch>> = HashMap::new();
+        for touch in touches {
+            for id in self.router.touched(table, touch) {
+                by_result.entry(id).or_default().push(touch.clone());
+            }
+        }
+        let mut refill = Vec::new();
+        for (id, touches) in by_result {
+            let Some(result) = self.results.get_mut(&id) else { continue };
+            let Rows::Ordered(ordered) = &mut result.rows else { continue };
+            result.unsent.extend(ordered.fold(&result.plan, &touches));
+            if ordered.needs_refill(&result.plan) {
+                refill.push(id);
+            }
+            self.note(id);
+        }
+        refill
+    }
+
+    /// Keeps the router and the list of what is to be told true after rows of a result changed.
+    fn note(&mut self, id: ResultId) {
+        let Some(result) = self.results.get_mut(&id) else { return };
+        let table = result.plan.ast.root();
+        for (key, is_held) in result.rows.take_held_changes() {
+            self.router.hold(table, key, id, is_held);
+        }
+        if !result.unsent.is_empty() {
+            self.changed.insert(id);
+        }
+    }
+
+    /// The statement that asks a result again.
+    pub(crate) fn statement(&self, id: ResultId) -> Option<Statement> {
+        self.results.get(&id).map(|result| result.statement.clone())
+    }
+
+    /// Takes the rows of a result that was asked again.
+    pub(crate) fn replace(&mut self, id: ResultId, rows: Vec<Row>) {
+        if let Some(result) = self.results.get_mut(&id) {
+            result.replace(rows);
+            self.note(id);
+        }
+    }
+
+    /// The tick is over, and everything asked was answered: tells everybody.
+    pub(crate) fn finish(&mut self) {
+        self.is_unsure = false;
+        let changed = std::mem::take(&mut self.changed);
+        let (node, version) = (self.node, self.version + 1);
+        let mut told: HashMap<ClientId, Vec<(Name, Arc<Step>)>> = HashMap::new();
+        let mut moved = false;
+        for id in changed {
+            let Some(result) = self.results.get_mut(&id) else { continue };
+            let Some(step) = result.step(node, version) else { continue };
+            moved = true;
+            for (client, name) in &result.subscribers {
+                told.entry(*client).or_default().push((Arc::clone(name), Arc::clone(&step)));
+            }
+        }
+        if moved {
+            self.version = version;
+        }
+        let (unanswered, to) = (self.unanswered(), self.version);
+        for (id, mut steps) in told {
+            let Some(client) = self.clients.get_mut(&id) else { continue };
+            // A query whose request was not answered yet starts with its answer.
+            steps.retain(|(name, _)| !unanswered.contains(&(id, Arc::clone(name))));
+            if !steps.is_empty() {
+                let from = std::mem::replace(&mut client.version, to);
+                client.mailbox.push(Event::Moved { from, to, steps });
+            }
+        }
+        self.answer_waiting();
+        self.answer_barriers();
+    }
+
+    /// The tick broke off: what was folded stays, and the next tick asks everything again.
+    pub(crate) fn broke_off(&mut self) {
+        self.is_unsure = true;
+    }
+}

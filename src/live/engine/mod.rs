@@ -1,0 +1,121 @@
+//! The engine: takes ticks and clients' commands, and says what to read and what to tell.
+//!
+//! A pure state machine. The shell ([`super::driver`]) waits, reads and writes.
+//!
+//! **Invariant:** between ticks every live result is exact at one committed state, and every client
+//! has been told the way to it, or is marked as behind.
+
+mod clients;
+mod fold;
+mod results;
+
+use std::collections::HashMap;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+pub(crate) use self::fold::Touched;
+use self::clients::Client;
+use self::clients::Waiting;
+use super::client::ClientId;
+use super::client::Command;
+use super::router::ResultId;
+use super::router::Router;
+use super::result::LiveResult;
+use super::step::Version;
+use crate::adapter::sql::Dialect;
+use crate::query::Plan;
+use crate::query::eval::Semantics;
+
+/// What the engine must know of the database.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setting {
+    /// How it spells SQL.
+    pub(crate) dialect: &'static dyn Dialect,
+    /// Where it differs about values.
+    pub(crate) semantics: Semantics,
+    /// How many heartbeats a result without subscribers is kept for those who come back.
+    pub(crate) linger: u64,
+    /// How many results there may be at once.
+    pub(crate) most_results: usize,
+}
+
+/// All live results, and everybody who watches them.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    setting: Setting,
+    /// Tells this process from others in cursors.
+    node: u64,
+    version: Version,
+    heartbeats: u64,
+    results: HashMap<ResultId, LiveResult>,
+    by_plan: HashMap<Arc<Plan>, ResultId>,
+    next_result: ResultId,
+    router: Router,
+    clients: HashMap<ClientId, Client>,
+    waiting: Vec<Waiting>,
+    /// Results whose rows somebody must begin to read.
+    to_load: Vec<ResultId>,
+    /// Results with steps that were not told yet.
+    changed: HashSet<ResultId>,
+    /// Tables that the log watches; a question about any other is refused.
+    watched: HashSet<String>,
+    /// Everything must be asked again, since the feed lost its place.
+    is_unsure: bool,
+}
+
+impl Engine {
+    /// An engine without results; `node` tells this process from others.
+    pub(crate) fn new(setting: Setting, node: u64, watched: HashSet<String>) -> Self {
+        Self {
+            setting,
+            node,
+            // Zero is before everything, so that no cursor of another life fits by accident.
+            version: 1,
+            heartbeats: 0,
+            results: HashMap::new(),
+            by_plan: HashMap::new(),
+            next_result: 1,
+            router: Router::default(),
+            clients: HashMap::new(),
+            waiting: Vec::new(),
+            to_load: Vec::new(),
+            changed: HashSet::new(),
+            watched,
+            is_unsure: false,
+        }
+    }
+
+    /// Takes what a client asks.
+    pub(crate) fn command(&mut self, command: Command) {
+        match command {
+            Command::Connect(id, mailbox) => self.connect(id, mailbox),
+            Command::Add(id, request, wanted) => self.add(id, request, wanted),
+            Command::Remove(id, names) => self.remove(id, &names),
+            Command::Barrier(id, request) => self.barrier(id, request),
+            Command::CatchUp(id) => self.settle(id),
+        }
+    }
+
+    /// True when a tick would let somebody who waits go on.
+    pub(crate) fn wants_tick(&self) -> bool {
+        self.is_unsure
+            || self.waiting.iter().any(|waiting| waiting.is_barrier())
+            || self.results.values().any(|result| {
+                matches!(result.stage, super::result::Stage::Loaded(..))
+            })
+    }
+
+    /// Counts a heartbeat: results that nobody wants any more are let go.
+    pub(crate) fn heartbeat(&mut self) {
+        self.heartbeats += 1;
+        let now = self.heartbeats;
+        let linger = self.setting.linger;
+        let idle = self.results.iter().filter(|(_, result)| {
+            result.idle_since.is_some_and(|since| since + linger <= now)
+        });
+        let idle: Vec<ResultId> = idle.map(|(&id, _)| id).collect();
+        for id in idle {
+            self.drop_result(id);
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Results come and go: one for each question with its parameters, shared by all who ask it.
+
+use std::sync::Arc;
+
+use super::Engine;
+use super::super::feed::snapshot::Position;
+use super::super::audit::Audited;
+use super::super::mailbox::Event;
+use super::super::mailbox::Name;
+use super::super::client::ClientId;
+use super::super::plan::Tier;
+use super::super::plan::tier;
+use super::super::result::LiveResult;
+use super::super::result::Stage;
+use super::super::result::statement;
+use super::super::router::ResultId;
+use super::super::step::Answer;
+use crate::adapter::Statement;
+use crate::error::Error;
+use crate::error::ErrorKind;
+use crate::error::Result;
+use crate::query::Plan;
+use crate::query::ast::Ast;
+use crate::schema::Table;
+use crate::value::Row;
+
+impl Engine {
+    /// The result that answers `ast`; a new one where nobody asked before.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](ErrorKind::Invalid) when the question cannot be asked, or reads a table that the
+    /// log does not watch; [`Unavailable`](ErrorKind::Unavailable) when there are too many results.
+    pub(super) fn result_for(&mut self, ast: &Ast) -> Result<ResultId> {
+        let plan = Plan::new(ast)?;
+        if let Some(&id) = self.by_plan.get(&plan) {
+            return Ok(id);
+        }
+        for table in plan.ast.shape.tables() {
+            if !self.watched.contains(table.name) {
+                return Err(Error::invalid(format!(
+                    "table `{0}` is not watched: install the change log with `ChangeLog::new([…, {0}])`",
+                    table.name
+                )));
+            }
+        }
+        if self.setting.most_results <= self.results.len() {
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                format!("{} live results already; raise `most_results`", self.results.len()),
+            ));
+        }
+        let tier = tier(&plan, self.setting.semantics);
+        let result = LiveResult::new(plan, tier, self.setting.semantics, self.setting.dialect)?;
+        let id = self.next_result;
+        self.next_result += 1;
+        self.by_plan.insert(Arc::clone(&result.plan), id);
+        self.results.insert(id, result);
+        self.to_load.push(id);
+        Ok(id)
+    }
+
+    /// The reads that must begin now, at most `most` of them.
+    pub(crate) fn take_loads(&mut self, most: usize) -> Vec<(ResultId, Statement)> {
+        let count = most.min(self.to_load.len());
+        let ids: Vec<ResultId> = self.to_load.drain(..count).collect();
+        ids.into_iter()
+            .filter_map(|id| Some((id, self.results.get(&id)?.statement.clone())))
+            .collect()
+    }
+
+    /// Takes the rows of a read that was begun, and the position they were read at.
+    pub(crate) fn loaded(&mut self, id: ResultId, rows: Result<(Vec<Row>, Position)>) {
+        let Some(result) = self.results.get_mut(&id) else { return };
+        match rows {
+            Ok((rows, position)) => result.stage = Stage::Loaded(result.keyed(rows), position),
+            Err(error) => self.fail(id, error),
+        }
+    }
+
+    /// Reads the rows of a result again, from the beginning.
+    pub(super) fn reload(&mut self, id: ResultId) {
+        if let Some(result) = self.results.get_mut(&id) {
+            result.stage = Stage::Loading;
+            self.to_load.push(id);
+        }
+    }
+
+    /// Lets changes find a result that became live.
+    pub(super) fn route(&mut self, id: ResultId) {
+        let Some(result) = self.results.get_mut(&id) else { return };
+        let held = result.rows.take_held_changes();
+        let table = result.plan.ast.root();
+        if result.tier == Tier::Rerun {
+            let tables: Vec<&'static str> = tables(&result.plan);
+            for table in tables {
+                self.router.add_rerun(table, id);
+            }
+            return;
+        }
+        self.router.add(table, result.anchor.as_ref(), id);
+        for (key, is_held) in held {
+            self.router.hold(table, key, id, is_held);
+        }
+    }
+
+    fn unroute(&mut self, id: ResultId, result: &LiveResult) {
+        if !result.is_live() {
+            return;
+        }
+        if result.tier == Tier::Rerun {
+            for table in tables(&result.plan) {
+                self.router.remove_rerun(table, id);
+            }
+            return;
+        }
+        let table = result.plan.ast.root();
+        self.router.remove(table, result.anchor.as_ref(), id);
+        for key in result.rows.held_keys() {
+            self.router.hold(table, key, id, false);
+        }
+    }
+
+    /// Lets a result go.
+    pub(super) fn drop_result(&mut self, id: ResultId) -> Option<LiveResult> {
+        let result = self.results.remove(&id)?;
+        self.by_plan.remove(&result.plan);
+        self.changed.remove(&id);
+        self.unroute(id, &result);
+        Some(result)
+    }
+
+    /// Ends a result that can no longer be had, and tells its subscribers.
+    pub(crate) fn fail(&mut self, id: ResultId, error: Error) {
+        let error = Arc::new(error);
+        for waiting in &mut self.waiting {
+            waiting.fail(id, &error);
+        }
+        let Some(result) = self.drop_result(id) else { return };
+        let was_live = result.is_live();
+        for (client, name) in result.subscribers {
+            self.forget(client, &name);
+            if was_live {
+                self.tell_failed(client, name, &error);
+            }
+        }
+    }
+
+    /// Ends every result that rests on a schema that the table no longer has.
+    pub(crate) fn fail_schema(&mut self, table: &'static Table, error: &Error) {
+        let on_it = self.results.iter().filter(|(_, result)| {
+            result.plan.ast.shape.tables().any(|held| std::ptr::eq(held, table))
+        });
+        let on_it: Vec<ResultId> = on_it.map(|(&id, _)| id).collect();
+        for id in on_it {
+            self.fail(id, Error::new(error.kind(), error.what().to_owned()));
+        }
+    }
+
+    /// Every live question with the statement that asks it plainly.
+    ///
+    /// # Errors
+    ///
+    /// None in practice: what was asked once can be asked again.
+    pub(crate) fn questions(&self) -> Result<Vec<(ResultId, Statement)>> {
+        let live = self.results.iter().filter(|(_, result)| result.is_live());
+        live.map(|(&id, result)| Ok((id, statement(&result.plan, self.setting.dialect)?))).collect()
+    }
+
+    /// What a result holds beside what the plain question answered in the same snapshot.
+    pub(crate) fn audited(&self, id: ResultId, truth: Vec<Row>) -> Option<Audited> {
+        let result = self.results.get(&id)?;
+        let mut truth = result.keyed(truth);
+        if result.plan.ast.shape.order_by.is_empty() {
+            truth.sort_unstable_by(|left, right| left.key.cmp(&right.key));
+        }
+        let will_change = !result.unsent.is_empty();
+        Some(Audited {
+            // The version that this tick makes, if it makes one.
+            version: self.version + u64::from(!self.changed.is_empty()),
+            bind: result.view.bind,
+            tier: result.tier,
+            will_change,
+            held: result.rows.shown(&result.plan).to_vec(),
+            truth,
+        })
+    }
+
+    fn tell_failed(&mut self, client: ClientId, name: Name, error: &Arc<Error>) {
+        self.settle(client);
+        let version = self.version;
+        if let Some(client) = self.clients.get_mut(&client) {
+            let answers = vec![(name, Answer::Failed(Arc::clone(error)))];
+            client.version = version;
+            client.mailbox.push(Event::Reset { version, answers });
+        }
+    }
+}
+
+/// The tables of a plan, each once.
+pub(super) fn tables(plan: &Plan) -> Vec<&'static str> {
+    let mut tables: Vec<&'static str> = plan.ast.shape.tables().map(|table| table.name).collect();
+    tables.sort_unstable();
+    tables.dedup();
+    tables
+}

@@ -1,0 +1,138 @@
+//! Where ticks come from.
+//!
+//! The log says *which rows* were touched and is never believed about *what they are*: a tick reads
+//! the keys logged by exactly the transactions that became visible since the last one, and those
+//! rows, in one snapshot.
+
+mod log;
+mod postgres_log;
+mod postgres_source;
+pub(super) mod retention;
+pub mod snapshot;
+pub(super) mod source;
+mod sqlite_log;
+mod sqlite_source;
+pub(super) mod wake;
+
+use std::collections::HashMap;
+use std::collections::HashSet;
+use std::future::Future;
+use std::sync::Arc;
+
+pub use self::log::{ChangeLog, watched};
+use self::snapshot::Position;
+pub use self::source::LogFeed;
+use crate::adapter::Statement;
+use crate::error::Result;
+use crate::schema::Table;
+use crate::value::Json;
+use crate::value::Key;
+use crate::value::Row;
+
+/// What became visible between two committed states.
+#[derive(Clone, Debug)]
+pub struct Tick {
+    /// The later state.
+    pub position: Position,
+    /// Whether the way from the earlier state is known.
+    pub news: News,
+    /// The touched rows, by table.
+    pub touched: HashMap<String, Keys>,
+}
+
+/// Whether the way from the last tick's state is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// It is: the touched rows.
+    Known,
+    /// It is not: another epoch, a log that does not reach back, another shape of the tables. Every
+    /// result must be asked again.
+    Lost,
+}
+
+/// Touched rows of one table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// Rows with these keys, each a JSON array of the key's parts as the log holds it.
+    Some(HashSet<Arc<str>>),
+    /// Any of them: the table was truncated, or a key could not be read.
+    All,
+}
+
+impl Keys {
+    /// True when any row may have been touched.
+    pub fn is_all(&self) -> bool {
+        matches!(self, Self::All)
+    }
+
+    /// The keys as `table` has them; `None` stands for any row.
+    pub fn read(&self, table: &Table) -> Option<HashSet<Key>> {
+        match self {
+            Self::All => None,
+            Self::Some(keys) => keys.iter().map(|key| read_key(table, key)).collect(),
+        }
+    }
+}
+
+fn read_key(table: &Table, key: &str) -> Option<Key> {
+    let parts: Vec<Json> = serde_json::from_str(key).ok()?;
+    if parts.len() != table.primary_key.len() {
+        return None;
+    }
+    table.key_columns().zip(&parts).map(|(column, part)| column.kind.cast(part)).collect()
+}
+
+/// Where ticks come from: a seam, so that tests can lie to the engine.
+pub trait Feed: Send + 'static {
+    /// The next step of the world, leaving its snapshot open for [`Feed::read`] until
+    /// [`Feed::end`].
+    ///
+    /// # Order
+    ///
+    /// Each transaction once and whole. Within a tick, order means nothing.
+    ///
+    /// # Cancellation
+    ///
+    /// Not cancel safe; the engine never drops it half-way but to stop.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) when the database was lost; the next call
+    /// connects anew and goes on from the last tick that [`Feed::end`] ended.
+    fn tick(&mut self) -> impl Future<Output = Result<Tick>> + Send;
+
+    /// Runs statements in the tick's snapshot.
+    ///
+    /// # Errors
+    ///
+    /// The first statement's that failed; the snapshot is lost then.
+    fn read(
+        &mut self,
+        statements: Vec<Statement>,
+    ) -> impl Future<Output = Result<Vec<Vec<Row>>>> + Send;
+
+    /// The rows of `table` with these keys, in the tick's snapshot and in the order of the table's
+    /// columns; keys without a row are left out.
+    ///
+    /// # Errors
+    ///
+    /// As [`Feed::read`].
+    fn rows(
+        &mut self,
+        table: &'static Table,
+        keys: &HashSet<Key>,
+    ) -> impl Future<Output = Result<Vec<Row>>> + Send;
+
+    /// Ends the tick. With [`Outcome::Done`] the next one starts from its state, otherwise from
+    /// the state before it once more.
+    fn end(&mut self, outcome: Outcome) -> impl Future<Output = ()> + Send;
+}
+
+/// How a tick ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Everything was told.
+    Done,
+    /// Something failed on the way.
+    BrokeOff,
+}

@@ -1,0 +1,156 @@
+//! The change log on PostgreSQL, as SQL.
+//!
+//! The log is unlogged, so that writers pay no WAL for it: a crash empties it, together with the
+//! marker beside it that names the epoch. A feed that finds another marker asks everything again.
+//!
+//! The trigger function runs as its owner with a fixed search path, since a writer may have no
+//! rights on the schema `recto`. It notifies unless told not to by the setting `recto.notify`:
+//! processes that ring the bell themselves set it on their connections, and so may an administrator
+//! (`alter database … set recto.notify = 'off'`) where many foreign writers would queue behind the
+//! server's notify lock, or where transactions are prepared in two phases.
+
+use std::fmt::Write;
+
+use crate::adapter::sql::Dialect;
+use crate::adapter::sql::quoted_name;
+use crate::adapter::sql::quoted_table;
+use crate::error::Result;
+use crate::schema::Column;
+use crate::schema::Table;
+use crate::value::Kind;
+
+/// One row where a log is installed.
+pub(super) const EXISTS: &str = "select 1 from pg_catalog.pg_tables \
+     where schemaname = 'recto' and tablename = 'watched'";
+
+/// The watched tables.
+pub(super) const WATCHED: &str = "select tab from recto.watched order by tab";
+
+/// The channel that is rung.
+pub(super) const CHANNEL: &str = "recto";
+
+const TABLES: &str = "
+create schema if not exists recto;
+create unlogged table if not exists recto.changes (
+    seq bigint generated always as identity,
+    xid xid8 not null default pg_current_xact_id(),
+    tab text not null,
+    op \"char\" not null,
+    key jsonb
+);
+create index if not exists changes_xid on recto.changes (xid);
+create unlogged table if not exists recto.epoch (
+    only_one boolean primary key default true check (only_one),
+    id uuid not null default gen_random_uuid()
+);
+insert into recto.epoch default values on conflict do nothing;
+create table if not exists recto.floor (
+    only_one boolean primary key default true check (only_one),
+    xid xid8 not null default '0'
+);
+insert into recto.floor default values on conflict do nothing;
+create table if not exists recto.watched (tab text primary key, relid oid not null);
+";
+
+/// The key of `row` (`old` or `new`) as a JSON array.
+fn key(table: &Table, row: &str, dialect: &dyn Dialect) -> Result<String> {
+    let part = |column: &Column| -> Result<String> {
+        let name = format!("{row}.{}", quoted_name(column.name, dialect)?);
+        Ok(match column.kind {
+            // As text JSON would show bytes as the session wants them, not in one form.
+            Kind::Bytes => format!("pg_catalog.encode({name}, 'hex')"),
+            _ => name,
+        })
+    };
+    let parts: Vec<String> = table.key_columns().map(part).collect::<Result<_>>()?;
+    Ok(format!("pg_catalog.jsonb_build_array({})", parts.join(", ")))
+}
+
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// The quoted name of the trigger function of a table.
+fn function(table: &Table) -> String {
+    let clean: String =
+        table.name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    // Long names are told apart by a hash, since identifiers end at 63 bytes.
+    let hash = table.name.bytes().fold(5381_u32, |hash, byte| {
+        hash.wrapping_mul(33) ^ u32::from(byte)
+    });
+    let short: String = clean.chars().take(40).collect();
+    format!("recto.\"log_{short}_{hash:08x}\"")
+}
+
+fn trigger(table: &Table, dialect: &dyn Dialect) -> Result<String> {
+    let (name, function) = (literal(table.name), function(table));
+    let (old, new) = (key(table, "old", dialect)?, key(table, "new", dialect)?);
+    let target = quoted_table(table, dialect)?;
+    Ok(format!(
+        "
+create or replace function {function}() returns trigger language plpgsql
+security definer set search_path = pg_catalog, pg_temp as $recto$
+begin
+    if tg_op = 'INSERT' then
+        insert into recto.changes (tab, op, key) values ({name}, 'i', {new});
+    elsif tg_op = 'DELETE' then
+        insert into recto.changes (tab, op, key) values ({name}, 'd', {old});
+    elsif tg_op = 'UPDATE' then
+        insert into recto.changes (tab, op, key) values ({name}, 'u', {new});
+        if {old} <> {new} then
+            insert into recto.changes (tab, op, key) values ({name}, 'u', {old});
+        end if;
+    else
+        insert into recto.changes (tab, op) values ({name}, 't');
+    end if;
+    if pg_catalog.current_setting('recto.notify', true) is distinct from 'off' then
+        perform pg_catalog.pg_notify('{CHANNEL}', '');
+    end if;
+    return null;
+end
+$recto$;
+create or replace trigger recto_log after insert or update or delete on {target}
+    for each row execute function {function}();
+create or replace trigger recto_log_truncate after truncate on {target}
+    for each statement execute function {function}();
+alter table {target} enable always trigger recto_log;
+alter table {target} enable always trigger recto_log_truncate;
+insert into recto.watched (tab, relid) values ({name}, {regclass}::regclass)
+    on conflict (tab) do update set relid = excluded.relid;
+",
+        regclass = literal(&target)
+    ))
+}
+
+/// The script that creates what is missing.
+pub(super) fn install(tables: &[&Table], dialect: &dyn Dialect) -> Result<String> {
+    // Two processes that install at once would trip over each other's `if not exists`.
+    let mut script = String::from("select pg_advisory_xact_lock(7237150112);");
+    script.push_str(TABLES);
+    for table in tables {
+        script.push_str(&trigger(table, dialect)?);
+    }
+    Ok(script)
+}
+
+/// The script that removes the triggers of these tables, and everything else if `all`.
+pub(super) fn remove(tables: &[&Table], all: bool, dialect: &dyn Dialect) -> Result<String> {
+    let mut script = String::from("select pg_advisory_xact_lock(7237150112);\n");
+    for table in tables {
+        let target = quoted_table(table, dialect)?;
+        let (function, name) = (function(table), literal(table.name));
+        write!(
+            script,
+            "drop trigger if exists recto_log on {target};
+drop trigger if exists recto_log_truncate on {target};
+drop function if exists {function}();
+delete from recto.watched where tab = {name};
+"
+        )
+        .expect("writing to a `String` cannot fail");
+    }
+    if all {
+        script.push_str("drop schema recto cascade;\n");
+    }
+    Ok(script)
+}

@@ -1,0 +1,260 @@
+//! The log of one database, read tick by tick.
+//!
+//! **Invariant:** a tick starts from the state that the last *ended* tick reached, whatever happened
+//! to connections in between. The log is the truth; doorbells are hints.
+
+use std::collections::HashMap;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::Feed;
+use super::Keys;
+use super::News;
+use super::Outcome;
+use super::Tick;
+use super::log::is_postgres;
+use super::log::watched;
+use super::postgres_source;
+use super::snapshot::Position;
+use super::sqlite_source;
+use crate::adapter::Access;
+use crate::adapter::Answer;
+use crate::adapter::Effect;
+use crate::adapter::ErasedConnection;
+use crate::adapter::Lease;
+use crate::adapter::Statement;
+use crate::adapter::sql;
+use crate::adapter::sql::Begin;
+use crate::error::Error;
+use crate::error::ErrorKind;
+use crate::error::Result;
+use crate::repo::Repo;
+use crate::schema::Table;
+use crate::value::Key;
+use crate::value::Row;
+use crate::value::Value;
+
+/// What one look at the log found.
+pub(super) struct Look {
+    /// The state it was read at.
+    pub(super) position: Position,
+    /// What tells whether tables still have the shape they had.
+    pub(super) fingerprint: String,
+    /// Whether everything after the earlier state is still in the log.
+    pub(super) reaches_back: bool,
+    /// Table and key of each new row of the log.
+    pub(super) entries: Vec<Row>,
+}
+
+/// The change log as a [`Feed`].
+#[derive(Debug)]
+pub struct LogFeed {
+    repo: Repo,
+    seat: Seat,
+    /// Where the last ended tick stood.
+    position: Option<(Position, String)>,
+    /// Where the present tick stands.
+    reached: Option<(Position, String)>,
+}
+
+/// The connection a tick reads on.
+#[derive(Debug)]
+enum Seat {
+    /// None at present.
+    Empty,
+    /// One of the feed's own, kept between ticks: a pool that is exhausted stops nobody.
+    Own(Box<dyn ErasedConnection>),
+    /// One of the pool's, for the time of a tick: an in-memory database has but one.
+    Leased(Lease),
+}
+
+pub(super) fn plain(sql: &str, params: Vec<Value>) -> Statement {
+    Statement { sql: sql.into(), params, kinds: Arc::from([]), effect: Effect::None }
+}
+
+impl LogFeed {
+    /// The log of `repo`'s database.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](ErrorKind::Invalid) when no change log is installed.
+    pub async fn connect(repo: Repo) -> Result<Self> {
+        if watched(&repo).await?.is_empty() {
+            return Err(Error::invalid(
+                "no change log is installed: call `ChangeLog::new([…]).install(&repo)` first",
+            ));
+        }
+        Ok(Self { repo, seat: Seat::Empty, position: None, reached: None })
+    }
+
+    async fn sit(&mut self) -> Result<()> {
+        let pool = self.repo.pool();
+        let is_broken = match &self.seat {
+            Seat::Empty => true,
+            Seat::Own(connection) => connection.is_broken(),
+            Seat::Leased(_) => false,
+        };
+        if is_broken {
+            self.seat = if self.repo.adapter().most(Access::Read) == Some(1) {
+                let mut lease = pool.checkout(Access::Read).await?;
+                lease.pin();
+                Seat::Leased(lease)
+            } else {
+                let mut connection = pool.detach(Access::Read).await?;
+                if is_postgres(&self.repo) {
+                    // The log is never analyzed; its index is always right.
+                    connection.batch("set enable_seqscan = off; set recto.notify = 'off'").await?;
+                }
+                Seat::Own(connection)
+            };
+        }
+        Ok(())
+    }
+
+    async fn run(&mut self, statements: Vec<Statement>) -> Result<Vec<Answer>> {
+        let limit = self.repo.config().timeout;
+        let work = async {
+            match &mut self.seat {
+                Seat::Own(connection) => connection.run(statements).await,
+                Seat::Leased(lease) => lease.run(statements).await,
+                Seat::Empty => Err(Error::new(ErrorKind::Unavailable, "the feed has no connection")),
+            }
+        };
+        let result = tokio::time::timeout(limit, work).await;
+        result.unwrap_or_else(|_| {
+            Err(Error::new(ErrorKind::Timeout(limit), "no answer from the database to the feed"))
+        })
+    }
+
+    async fn look(&mut self) -> Result<Look> {
+        self.sit().await?;
+        let begin = plain(self.repo.dialect().begin(Begin::Snapshot), Vec::new());
+        let since = self.position.as_ref().map(|(position, _)| position.clone());
+        if is_postgres(&self.repo) {
+            let mut statements = vec![begin];
+            statements.extend(postgres_source::look(since.as_ref()));
+            let answers = self.run(statements).await?;
+            postgres_source::read(answers, since.as_ref())
+        } else {
+            let mut statements = vec![begin];
+            statements.extend(sqlite_source::look(since.as_ref()));
+            let answers = self.run(statements).await?;
+            sqlite_source::read(answers, since.as_ref())
+        }
+    }
+
+    /// Opens a snapshot and looks; creates the marker of a new epoch where the database lost it.
+    async fn look_marked(&mut self) -> Result<Look> {
+        let look = self.look().await?;
+        if !look.position.epoch.is_empty() {
+            return Ok(look);
+        }
+        self.run(vec![plain("rollback", Vec::new())]).await?;
+        self.run(vec![plain(postgres_source::MARK, Vec::new())]).await?;
+        self.look().await
+    }
+}
+
+/// The touched rows of each table.
+fn touched(entries: &[Row]) -> HashMap<String, Keys> {
+    let mut touched: HashMap<String, Keys> = HashMap::new();
+    for entry in entries {
+        let [Value::Text(table), key] = entry.values() else { continue };
+        let keys = touched.entry(table.to_string());
+        let keys = keys.or_insert_with(|| Keys::Some(HashSet::new()));
+        match (keys, key) {
+            (Keys::Some(keys), Value::Text(key)) => {
+                keys.insert(Arc::clone(key));
+            }
+            // No key stands for any row.
+            (keys, _) => *keys = Keys::All,
+        }
+    }
+    touched
+}
+
+impl Feed for LogFeed {
+    async fn tick(&mut self) -> Result<Tick> {
+        let look = self.look_marked().await?;
+        let is_known = match &self.position {
+            // Nothing was told yet that could be out of date.
+            None => true,
+            Some((position, fingerprint)) => {
+                position.epoch == look.position.epoch
+                    && look.reaches_back
+                    && *fingerprint == look.fingerprint
+            }
+        };
+        let touched = if is_known { touched(&look.entries) } else { HashMap::new() };
+        self.reached = Some((look.position.clone(), look.fingerprint));
+        let news = if is_known { News::Known } else { News::Lost };
+        Ok(Tick { position: look.position, news, touched })
+    }
+
+    async fn read(&mut self, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>> {
+        let answers = self.run(statements).await?;
+        Ok(answers.into_iter().map(|answer| answer.rows).collect())
+    }
+
+    async fn rows(&mut self, table: &'static Table, keys: &HashSet<Key>) -> Result<Vec<Row>> {
+        let dialect = self.repo.dialect();
+        let keys: Vec<Key> = keys.iter().cloned().collect();
+        let statement = Statement {
+            sql: sql::rows_by_key(table, dialect)?,
+            params: sql::key_lists(table, &keys, dialect),
+            kinds: table.columns.iter().map(|column| column.kind).collect(),
+            effect: Effect::None,
+        };
+        Ok(self.read(vec![statement]).await?.pop().unwrap_or_default())
+    }
+
+    async fn end(&mut self, outcome: Outcome) {
+        let reached = self.reached.take();
+        if outcome == Outcome::Done
+            && let Some(reached) = reached
+        {
+            self.position = Some(reached);
+        }
+        let end = match outcome {
+            Outcome::Done => "commit",
+            Outcome::BrokeOff => "rollback",
+        };
+        let ended = self.run(vec![plain(end, Vec::new())]).await;
+        match &mut self.seat {
+            Seat::Own(connection) if ended.is_err() => {
+                connection.abandon();
+                self.seat = Seat::Empty;
+            }
+            Seat::Leased(lease) => {
+                if ended.is_ok() {
+                    lease.unpin();
+                }
+                self.seat = Seat::Empty;
+            }
+            Seat::Own(_) | Seat::Empty => {}
+        }
+    }
+}
+
+/// Runs a statement and tells the position its answer belongs to, both in one snapshot.
+///
+/// # Errors
+///
+/// As [`Repo::snapshot`].
+pub(crate) async fn load(repo: &Repo, statement: Statement) -> Result<(Vec<Row>, Position)> {
+    let is_postgres = is_postgres(repo);
+    let state = if is_postgres { postgres_source::look(None) } else { sqlite_source::look(None) };
+    let state_count = state.len();
+    let statements: Vec<Statement> = state.into_iter().chain([statement]).collect();
+    let work = async |repo: Repo| repo.run(statements, Access::Read).await;
+    let mut answers: Vec<Answer> = repo.snapshot(work).await?;
+    let rows = answers.split_off(state_count).pop().unwrap_or_default().rows;
+    // What reads a look expects the answer to `begin` in front.
+    answers.insert(0, Answer::default());
+    let look = if is_postgres {
+        postgres_source::read(answers, None)?
+    } else {
+        sqlite_source::read(answers, None)?
+    };
+    Ok((rows, look.position))
+}

@@ -1,0 +1,135 @@
+//! Doorbells: our own commits, other processes, the heartbeat. They coalesce, and carry nothing.
+//!
+//! **Invariant:** losing a ring costs at most a heartbeat, never a change.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use super::log::is_postgres;
+#[cfg(feature = "postgres")]
+use super::postgres_log;
+use super::source::plain;
+use crate::adapter::Access;
+use crate::adapter::ErasedConnection;
+use crate::error::Result;
+use crate::repo::Observer;
+use crate::repo::Repo;
+use crate::value::Value;
+
+/// How long to wait before a lost doorbell is hung again; short, since heartbeats stand in.
+const AGAIN: Duration = Duration::from_millis(200);
+
+/// Rings when there may be something new.
+#[derive(Debug)]
+pub(crate) struct Doorbell {
+    rung: Arc<Notify>,
+    _observer: Observer,
+    /// Whoever listens to other processes, and rings for them.
+    _tasks: JoinSet<()>,
+}
+
+impl Doorbell {
+    /// Hangs the doorbells of `repo`; they ring until this is dropped.
+    pub(crate) fn hang(repo: &Repo, poll: Duration) -> Self {
+        let rung = Arc::new(Notify::new());
+        let committed = Arc::new(Notify::new());
+        let observer = {
+            let (rung, committed) = (Arc::clone(&rung), Arc::clone(&committed));
+            repo.on_commit(move |_| {
+                rung.notify_one();
+                committed.notify_one();
+            })
+        };
+        let mut tasks = JoinSet::new();
+        #[cfg(feature = "postgres")]
+        if repo.postgres().is_some() {
+            // From now on this process rings for its own commits, once for many, outside of their
+            // transactions: a `NOTIFY` inside them would queue them behind one lock.
+            repo.pool().set_setting("recto.notify", "off");
+            tasks.spawn(listen(repo.clone(), Arc::clone(&rung), committed));
+        }
+        if !is_postgres(repo)
+            && repo.adapter().most(Access::Read) != Some(1)
+        {
+            tasks.spawn(watch_file(repo.clone(), Arc::clone(&rung), poll));
+        }
+        Self { rung, _observer: observer, _tasks: tasks }
+    }
+
+    /// Waits for a ring; one that came before counts. Cancel safe.
+    pub(crate) async fn rung(&self) {
+        self.rung.notified().await;
+    }
+
+    /// Rings.
+    pub(crate) fn ring(&self) {
+        self.rung.notify_one();
+    }
+}
+
+/// Hears other processes, and tells them of our commits.
+#[cfg(feature = "postgres")]
+async fn listen(repo: Repo, rung: Arc<Notify>, committed: Arc<Notify>) {
+    let Some(postgres) = repo.postgres() else { return };
+    loop {
+        match postgres.listener(postgres_log::CHANNEL).await {
+            Ok(mut listener) => {
+                // Something may have happened while nobody listened.
+                rung.notify_one();
+                let own = listener.pid();
+                loop {
+                    let result = tokio::select! {
+                        heard = listener.recv() => heard.map(|heard| {
+                            if heard.from_pid != own {
+                                rung.notify_one();
+                            }
+                        }),
+                        () = committed.notified() => listener.notify().await,
+                    };
+                    if let Err(error) = result {
+                        tracing::warn!(error = %error.chain(), "the doorbell was lost");
+                        break;
+                    }
+                }
+            }
+            Err(error) => tracing::debug!(error = %error.chain(), "no doorbell yet"),
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+/// Looks whether another connection changed the file; costs no disk access.
+async fn watch_file(repo: Repo, rung: Arc<Notify>, poll: Duration) {
+    let mut connection: Option<Box<dyn ErasedConnection>> = None;
+    let mut seen = Value::Null;
+    loop {
+        match data_version(&repo, &mut connection).await {
+            Ok(version) if version == seen => {}
+            Ok(version) => {
+                seen = version;
+                rung.notify_one();
+            }
+            Err(error) => {
+                tracing::warn!(error = %error.chain(), "could not look at the database file");
+                connection = None;
+            }
+        }
+        tokio::time::sleep(poll).await;
+    }
+}
+
+async fn data_version(
+    repo: &Repo,
+    connection: &mut Option<Box<dyn ErasedConnection>>,
+) -> Result<Value> {
+    let connection = match connection {
+        Some(connection) => connection,
+        None => connection.insert(repo.pool().detach(Access::Read).await?),
+    };
+    let mut answers = connection.run(vec![plain("pragma data_version", Vec::new())]).await?;
+    let row = answers.pop().and_then(|mut answer| answer.rows.pop());
+    Ok(row.map_or(Value::Null, |row| row.values()[0].clone()))
+}

@@ -1,0 +1,239 @@
+//! Where the engine puts what one client must hear, and what happens when the client is slow.
+//!
+//! **Invariant:** memory is bounded: at most [`CAPACITY`] moves wait; when one more comes all are
+//! forgotten but *which* queries moved, and the client asks for the way from what it has to what is
+//! true. Answers to a client's own requests are as many as the requests it may have open.
+
+use std::collections::HashSet;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+
+use tokio::sync::Notify;
+
+use super::step::Answer;
+use super::step::Step;
+use super::step::Version;
+
+/// How many moves may wait for one client.
+///
+/// A guess that outlasts a hiccup at a thousand ticks a second; what waits is shared by all clients
+/// of a result, so the cost per client is one pointer per query and move.
+pub const CAPACITY: usize = 32;
+
+/// The name a client gave one of its queries.
+pub type Name = Arc<str>;
+
+/// What a client hears.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The answer to a request for queries; everything is at `version`.
+    Loaded {
+        /// The request.
+        request: u64,
+        /// The state everything of this client is at now.
+        version: Version,
+        /// One answer for each query of the request.
+        answers: Vec<(Name, Answer)>,
+    },
+    /// All queries of the client went from one version to a later one; those that are not listed
+    /// did not change.
+    Moved {
+        /// Where they were.
+        from: Version,
+        /// Where they are.
+        to: Version,
+        /// The steps, in order; a query may come several times where moves were joined.
+        steps: Vec<(Name, Arc<Step>)>,
+    },
+    /// These queries start again, or ended; the others did not change up to `version`.
+    Reset {
+        /// The state everything of this client is at now.
+        version: Version,
+        /// One answer for each query concerned.
+        answers: Vec<(Name, Answer)>,
+    },
+    /// Everything committed before the request is in what this client has heard.
+    Reached {
+        /// The request.
+        request: u64,
+        /// The state everything of this client is at now.
+        version: Version,
+    },
+    /// Moves were forgotten because the client was slow; ask to catch up.
+    Lagged,
+    /// The engine has stopped.
+    Closed,
+}
+
+/// A bounded queue of events for one client.
+#[derive(Debug, Default)]
+pub(crate) struct Mailbox {
+    state: Mutex<State>,
+    filled: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    events: VecDeque<Event>,
+    moves: usize,
+    lag: Lag,
+    is_closed: bool,
+}
+
+#[derive(Debug, Default)]
+enum Lag {
+    #[default]
+    None,
+    /// Which queries moved since `from`; the client was told, or will be.
+    Behind { from: Version, dirty: HashSet<Name>, is_told: bool },
+}
+
+impl Mailbox {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no holder of this lock panics")
+    }
+
+    /// Puts an event in. While the client is behind, moves only leave word of what moved; anything
+    /// else must come after [`Mailbox::take_lag`] and what follows from it.
+    pub(crate) fn push(&self, event: Event) {
+        let mut state = self.state();
+        match (&mut state.lag, event) {
+            (Lag::Behind { dirty, .. }, Event::Moved { steps, .. }) => {
+                dirty.extend(steps.into_iter().map(|(name, _)| name));
+            }
+            (Lag::None, event @ Event::Moved { .. }) => {
+                state.moves += 1;
+                state.events.push_back(event);
+                if CAPACITY < state.moves {
+                    state.forget_moves();
+                }
+            }
+            (_, event) => state.events.push_back(event),
+        }
+        drop(state);
+        self.filled.notify_one();
+    }
+
+    /// What the client missed, if it is behind: the version it is at after what waits here, and
+    /// the queries that moved since. It is not behind from now on.
+    pub(crate) fn take_lag(&self) -> Option<(Version, HashSet<Name>)> {
+        match std::mem::take(&mut self.state().lag) {
+            Lag::None => None,
+            Lag::Behind { from, dirty, .. } => Some((from, dirty)),
+        }
+    }
+
+    /// Notes that the client asked for what it missed, so that it is not told again.
+    pub(crate) fn asked(&self) {
+        if let Lag::Behind { is_told, .. } = &mut self.state().lag {
+            *is_told = true;
+        }
+    }
+
+    /// Ends it: the client hears what waits, then [`Event::Closed`].
+    pub(crate) fn close(&self) {
+        self.state().is_closed = true;
+        self.filled.notify_one();
+    }
+
+    fn take(&self) -> Option<Event> {
+        let mut state = self.state();
+        if let Some(event) = state.events.pop_front() {
+            state.moves -= usize::from(matches!(event, Event::Moved { .. }));
+            return Some(event);
+        }
+        if let Lag::Behind { is_told: false, .. } = &state.lag {
+            return Some(Event::Lagged);
+        }
+        state.is_closed.then_some(Event::Closed)
+    }
+
+    /// The next event. Cancel safe.
+    pub(crate) async fn next(&self) -> Event {
+        loop {
+            let filled = self.filled.notified();
+            if let Some(event) = self.take() {
+                return event;
+            }
+            filled.await;
+        }
+    }
+}
+
+impl State {
+    /// Forgets the moves at the end, back to the last answer, but for which queries moved. Moves
+    /// before an answer stay: the answer speaks of the state after them.
+    fn forget_moves(&mut self) {
+        let mut dirty = HashSet::new();
+        let mut since = None;
+        while let Some(Event::Moved { from, steps, .. }) =
+            self.events.pop_back_if(|event| matches!(event, Event::Moved { .. }))
+        {
+            since = Some(from);
+            dirty.extend(steps.into_iter().map(|(name, _)| name));
+            self.moves -= 1;
+        }
+        if let Some(from) = since {
+            self.lag = Lag::Behind { from, dirty, is_told: false };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    fn moved(from: Version) -> Event {
+        Event::Moved { from, to: from + 1, steps: Vec::new() }
+    }
+
+    fn hear(mailbox: &Mailbox) -> Option<String> {
+        let event = mailbox.next().now_or_never()?;
+        Some(match event {
+            Event::Moved { from, to, .. } => format!("moved {from} {to}"),
+            Event::Loaded { version, .. } => format!("loaded {version}"),
+            other => format!("{other:?}").to_lowercase(),
+        })
+    }
+
+    #[test]
+    fn a_slow_client_costs_no_more_than_a_mailbox() {
+        let mailbox = Mailbox::default();
+        for version in 0..1000 {
+            mailbox.push(moved(version));
+        }
+        assert_eq!(hear(&mailbox).unwrap(), "lagged");
+        mailbox.asked();
+        assert_eq!(hear(&mailbox), None);
+        assert_eq!(mailbox.take_lag().unwrap().0, 0);
+        mailbox.push(moved(1000));
+        assert_eq!(hear(&mailbox).unwrap(), "moved 1000 1001");
+    }
+
+    #[test]
+    fn answers_and_the_moves_before_them_are_kept() {
+        let mailbox = Mailbox::default();
+        mailbox.push(moved(1));
+        mailbox.push(Event::Loaded { request: 7, version: 2, answers: Vec::new() });
+        for version in 2..100 {
+            mailbox.push(moved(version));
+        }
+        assert_eq!(hear(&mailbox).unwrap(), "moved 1 2");
+        assert_eq!(hear(&mailbox).unwrap(), "loaded 2");
+        assert_eq!(hear(&mailbox).unwrap(), "lagged");
+        assert_eq!(mailbox.take_lag().unwrap().0, 2);
+    }
+
+    #[test]
+    fn what_waits_is_heard_before_the_end() {
+        let mailbox = Mailbox::default();
+        mailbox.push(moved(1));
+        mailbox.close();
+        assert_eq!(hear(&mailbox).unwrap(), "moved 1 2");
+        assert_eq!(hear(&mailbox).unwrap(), "closed");
+    }
+}

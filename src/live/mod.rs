@@ -1,0 +1,305 @@
+//! Queries that follow the database.
+//!
+//! Any query written for `repo.all(query)` can be handed to [`Live::query`] instead, and its answer
+//! is kept current, whoever writes: this process, another one, or a person with `psql`.
+//!
+//! - **Exact:** every version of a result is what the plain query answers at one committed state.
+//! - **Whole:** all queries of one client go from one committed state to a later one, together.
+//! - **Cheap:** what a change does not touch does not show up in its cost.
+//!
+//! The tables must be watched first: [`ChangeLog::install`].
+
+mod audit;
+mod changes;
+pub mod client;
+mod driver;
+mod engine;
+pub mod feed;
+pub mod mailbox;
+pub mod patch;
+mod plan;
+mod query;
+pub mod replica;
+mod result;
+mod router;
+#[cfg(feature = "server")]
+mod session;
+#[cfg(feature = "server")]
+pub mod server;
+pub mod step;
+mod wire_text;
+
+use std::collections::HashSet;
+use std::fmt;
+use std::hash::BuildHasher;
+use std::hash::RandomState;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use std::time::Instant;
+
+use tokio::sync::mpsc;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+pub use self::audit::{Audit, Audited};
+use self::changes::Changes;
+pub use self::changes::{RowChange, TableChanges};
+use self::client::LiveClient;
+use self::client::Leavers;
+use self::driver::Driver;
+use self::engine::Engine;
+use self::engine::Setting;
+pub use self::feed::ChangeLog;
+use self::feed::Feed;
+use self::feed::LogFeed;
+use self::feed::retention::Retention;
+use self::feed::wake::Doorbell;
+pub use self::plan::{Explanation, Tier};
+pub use self::query::{Diff, DiffOp, LiveQuery};
+#[cfg(feature = "server")]
+pub use self::server::Server;
+use crate::error::Error;
+use crate::error::ErrorKind;
+use crate::error::Result;
+use crate::query::Plan;
+use crate::query::Query;
+use crate::repo::Repo;
+use crate::schema::Schema;
+
+/// How the live engine is set up.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// The longest wait between two looks at the log, in case every doorbell failed. One second:
+    /// the price of a lost ring.
+    pub heartbeat: Duration,
+    /// How often a SQLite file is looked at for changes by other processes. 25 ms: below what a
+    /// person notices, and the look costs microseconds.
+    pub poll: Duration,
+    /// How long entries stay in the change log. Two minutes: longer than a deploy.
+    pub retention: Duration,
+    /// How long a result without subscribers is kept for those who come back. Thirty seconds.
+    pub linger: Duration,
+    /// The most live results at once; beyond it new questions are refused. A million.
+    pub most_results: usize,
+    /// Compares every live result with the plain answer at every tick. For tests, and for those who
+    /// want to see it with their own eyes: it costs one run of every live query per tick.
+    pub audit: Option<Audit>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            heartbeat: Duration::from_secs(1),
+            poll: Duration::from_millis(25),
+            retention: Duration::from_secs(120),
+            linger: Duration::from_secs(30),
+            most_results: 1_000_000,
+            audit: None,
+        }
+    }
+}
+
+/// Whether live results are current.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Health {
+    /// The last look at the log succeeded.
+    Healthy,
+    /// None has since then: results are exact, but of an older state.
+    Behind(Instant),
+}
+
+/// The live engine of one repo; a clone is another handle to it, and with the last one it stops.
+///
+/// # Examples
+///
+/// ```
+/// # recto::doctest::run(async |repo| {
+/// # use recto::doctest::*;
+/// use recto::live::{ChangeLog, Live};
+/// use recto::prelude::*;
+///
+/// ChangeLog::new([Room::table()]).install(&repo).await?;
+/// let live = Live::start(&repo).await?;
+/// let mut rooms = live.query(from::<Room>()).await?;
+/// assert_eq!(rooms.rows().len(), 0);
+///
+/// repo.insert(Room { name: "lobby".into(), ..Room::default() }).await?;
+/// let diff = rooms.next().await.unwrap();
+/// assert_eq!(diff.ops().len(), 1);
+/// assert_eq!(rooms.rows()[0].name, "lobby");
+/// # Ok(())
+/// # });
+/// ```
+#[derive(Clone)]
+pub struct Live {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    repo: Repo,
+    commands: mpsc::Sender<client::Command>,
+    leavers: Arc<Leavers>,
+    next_client: AtomicU64,
+    health: watch::Receiver<Health>,
+    changes: Changes,
+    /// The driver; it ends with this.
+    _tasks: JoinSet<()>,
+}
+
+impl fmt::Debug for Live {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Live").field("repo", &self.shared.repo).finish_non_exhaustive()
+    }
+}
+
+/// How many commands may wait for the engine; who sends more waits.
+const COMMANDS: usize = 1024;
+
+impl Live {
+    /// Starts the engine with the default setup.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](ErrorKind::Invalid) when no change log is installed,
+    /// [`Unavailable`](ErrorKind::Unavailable) when the database cannot be asked.
+    pub async fn start(repo: &Repo) -> Result<Self> {
+        Self::start_with(repo, Config::default()).await
+    }
+
+    /// Starts the engine.
+    ///
+    /// # Errors
+    ///
+    /// As [`Live::start`].
+    pub async fn start_with(repo: &Repo, config: Config) -> Result<Self> {
+        let feed = LogFeed::connect(repo.clone()).await?;
+        Self::start_on(repo, config, feed).await
+    }
+
+    /// Starts the engine on a feed of one's own; for tests that lie to it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Live::start`].
+    #[doc(hidden)]
+    pub async fn start_on<F: Feed>(repo: &Repo, config: Config, feed: F) -> Result<Self> {
+        let watched: HashSet<String> = feed::watched(repo).await?.into_iter().collect();
+        let beats = config.linger.as_millis() / config.heartbeat.as_millis().max(1);
+        let setting = Setting {
+            dialect: repo.dialect(),
+            semantics: repo.semantics(),
+            linger: u64::try_from(beats).unwrap_or(u64::MAX).max(1),
+            most_results: config.most_results,
+        };
+        // Random per process: a cursor of another process must not fit.
+        let node = RandomState::new().hash_one(std::process::id());
+        let (commands_tx, commands) = mpsc::channel(COMMANDS);
+        let (health_tx, health) = watch::channel(Health::Healthy);
+        let (leavers, changes) = (Arc::<Leavers>::default(), Changes::new());
+        let driver = Driver {
+            engine: Engine::new(setting, node, watched),
+            feed,
+            repo: repo.clone(),
+            commands,
+            leavers: Arc::clone(&leavers),
+            doorbell: Doorbell::hang(repo, config.poll),
+            health: health_tx,
+            changes: changes.clone(),
+            config,
+            loads: JoinSet::new(),
+            removal: JoinSet::new(),
+            retention: Retention::default(),
+            is_careful: false,
+        };
+        let mut tasks = JoinSet::new();
+        tasks.spawn(driver.run());
+        let shared = Shared {
+            repo: repo.clone(),
+            commands: commands_tx,
+            leavers,
+            next_client: AtomicU64::new(1),
+            health,
+            changes,
+            _tasks: tasks,
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// The repo it follows.
+    pub fn repo(&self) -> &Repo {
+        &self.shared.repo
+    }
+
+    /// Whether live results are current, and since when they are not.
+    pub fn health(&self) -> Health {
+        *self.shared.health.borrow()
+    }
+
+    /// A new client: a set of queries that move together.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`](ErrorKind::Unavailable) when the engine has stopped.
+    pub async fn client(&self) -> Result<LiveClient> {
+        let id = self.shared.next_client.fetch_add(1, Ordering::Relaxed);
+        let commands = self.shared.commands.clone();
+        LiveClient::connect(id, commands, Arc::clone(&self.shared.leavers)).await
+    }
+
+    /// Asks a question and keeps its answer current.
+    ///
+    /// # Cost
+    ///
+    /// The first who asks pays for one run of the query; those who ask the same share its result.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](ErrorKind::Invalid) when the query cannot be asked, reads a table that is not
+    /// watched, or has preloads (which need live queries of their own).
+    pub async fn query<S, O>(&self, query: Query<S, O>) -> Result<LiveQuery<O>> {
+        if !query.preloads().is_empty() {
+            return Err(Error::new(
+                ErrorKind::Invalid,
+                "a live query has no preloads: ask a live query for each association",
+            ));
+        }
+        LiveQuery::start(self.clone(), &query).await
+    }
+
+    /// Every committed change of a table from now on, by any writer.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](ErrorKind::Invalid) when the name of the table cannot be a topic.
+    pub fn changes<S: Schema>(&self) -> Result<TableChanges<S>> {
+        self.shared.changes.follow::<S>()
+    }
+
+    /// How a query would be kept current.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](ErrorKind::Invalid) when the query cannot be asked.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # recto::doctest::run(async |repo| {
+    /// # use recto::doctest::*;
+    /// # use recto::live::{ChangeLog, Live, Tier};
+    /// # use recto::prelude::*;
+    /// # ChangeLog::new([Room::table()]).install(&repo).await?;
+    /// # let live = Live::start(&repo).await?;
+    /// let newest = from::<Room>().order_by(|r| r.id.desc()).limit(10);
+    /// assert_eq!(live.explain_live(&newest)?.tier, Tier::Window);
+    /// # Ok(())
+    /// # });
+    /// ```
+    pub fn explain_live<S, O>(&self, query: &Query<S, O>) -> Result<Explanation> {
+        Ok(Explanation::new(&Plan::new(query.ast())?, self.shared.repo.semantics()))
+    }
+}

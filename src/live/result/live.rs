@@ -1,0 +1,207 @@
+//! One live result: a question, its rows, who subscribes, and the recent steps.
+
+use std::collections::VecDeque;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::Hash;
+use std::hash::Hasher;
+use std::sync::Arc;
+
+use super::Ordered;
+use super::Rows;
+use super::super::client::ClientId;
+use super::super::feed::snapshot::Position;
+use super::super::mailbox::Name;
+use super::super::patch::Keyed;
+use super::super::patch::Op;
+use super::super::plan::Anchor;
+use super::super::plan::Tier;
+use super::super::plan::anchor;
+use super::super::step::Answer;
+use super::super::step::Cursor;
+use super::super::step::Snapshot;
+use super::super::step::Step;
+use super::super::step::Version;
+use super::super::step::View;
+use crate::adapter::Effect;
+use crate::adapter::Statement;
+use crate::adapter::sql;
+use crate::adapter::sql::Dialect;
+use crate::error::Result;
+use crate::query::Plan;
+use crate::query::eval::Semantics;
+use crate::value::Row;
+
+/// How many steps of a result are kept for clients that come back.
+///
+/// A guess: at a hundred steps a second, a second's absence; a client away for longer costs one
+/// snapshot, which all such clients share.
+const RING: usize = 128;
+
+/// Where a live result is in its life.
+#[derive(Debug)]
+pub(crate) enum Stage {
+    /// Its rows are being read.
+    Loading,
+    /// Its rows were read at a position that the engine has not reached yet.
+    Loaded(Vec<Keyed>, Position),
+    /// It is kept current.
+    Live,
+}
+
+/// A question that is kept answered.
+#[derive(Debug)]
+pub(crate) struct LiveResult {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) view: Arc<View>,
+    pub(crate) tier: Tier,
+    pub(crate) anchor: Option<Anchor>,
+    /// Reads the rows it holds, which are more than it shows where there is an overscan.
+    pub(crate) statement: Statement,
+    pub(crate) stage: Stage,
+    pub(crate) rows: Rows,
+    /// Steps since the last version; given to subscribers at the end of the tick.
+    pub(crate) unsent: Vec<Op>,
+    pub(crate) subscribers: Vec<(ClientId, Name)>,
+    /// The heartbeat at which its last subscriber left.
+    pub(crate) idle_since: Option<u64>,
+    ring: VecDeque<Arc<Step>>,
+    /// The oldest version from which the ring leads to the present.
+    reaches_back_to: Version,
+    snapshot: Option<Arc<Snapshot>>,
+}
+
+/// The statement that reads the answer of a plan.
+pub(crate) fn statement(plan: &Plan, dialect: &dyn Dialect) -> Result<Statement> {
+    Ok(Statement {
+        sql: sql::select(plan, dialect)?,
+        params: plan.ast.params.clone(),
+        kinds: plan.items.iter().map(|item| item.kind).collect(),
+        effect: Effect::None,
+    })
+}
+
+fn held_plan(plan: &Plan, tier: Tier) -> Plan {
+    let mut held = plan.clone();
+    if tier == Tier::Window {
+        held.ast.shape.limit = Ordered::wanted(plan);
+        held.ast.shape.offset = 0;
+    }
+    held
+}
+
+fn view_of(plan: &Plan) -> View {
+    let mut hasher = DefaultHasher::new();
+    plan.ast.hash(&mut hasher);
+    let key = match *plan.key {
+        [column] if column < plan.shown_count => Some(plan.items[column].name),
+        _ => None,
+    };
+    View {
+        outputs: plan.outputs().collect(),
+        key,
+        is_ordered: !plan.ast.shape.order_by.is_empty(),
+        bind: hasher.finish(),
+    }
+}
+
+impl LiveResult {
+    /// A result of `tier` whose rows are yet to be read.
+    pub(crate) fn new(
+        plan: Plan,
+        tier: Tier,
+        semantics: Semantics,
+        dialect: &dyn Dialect,
+    ) -> Result<Self> {
+        let rows = match tier {
+            Tier::Row | Tier::Window => Rows::Ordered(Ordered::new(semantics)),
+            Tier::Rerun => Rows::Rerun(Vec::new()),
+        };
+        Ok(Self {
+            anchor: anchor(&plan).filter(|_| tier != Tier::Rerun),
+            statement: statement(&held_plan(&plan, tier), dialect)?,
+            view: Arc::new(view_of(&plan)),
+            plan: Arc::new(plan),
+            tier,
+            stage: Stage::Loading,
+            rows,
+            unsent: Vec::new(),
+            subscribers: Vec::new(),
+            idle_since: None,
+            ring: VecDeque::new(),
+            reaches_back_to: 0,
+            snapshot: None,
+        })
+    }
+
+    pub(crate) fn is_live(&self) -> bool {
+        matches!(self.stage, Stage::Live)
+    }
+
+    /// Gives the rows their keys.
+    pub(crate) fn keyed(&self, rows: Vec<Row>) -> Vec<Keyed> {
+        rows.into_iter().map(|row| Keyed { key: self.plan.key_of(&row), row }).collect()
+    }
+
+    /// Makes the loaded rows the present ones; nobody has seen any before.
+    pub(crate) fn activate(&mut self, rows: Vec<Keyed>, version: Version) {
+        self.rows.replace(&self.plan, rows);
+        self.stage = Stage::Live;
+        self.reaches_back_to = version;
+    }
+
+    /// Takes rows as the database has them now.
+    pub(crate) fn replace(&mut self, rows: Vec<Row>) {
+        let rows = self.keyed(rows);
+        self.unsent.extend(self.rows.replace(&self.plan, rows));
+    }
+
+    pub(crate) fn cursor(&self, node: u64, version: Version) -> Cursor {
+        Cursor { node, version, bind: self.view.bind }
+    }
+
+    /// Turns what is unsent into the step to `version`, if there is any.
+    pub(crate) fn step(&mut self, node: u64, version: Version) -> Option<Arc<Step>> {
+        if self.unsent.is_empty() {
+            return None;
+        }
+        self.snapshot = None;
+        let ops = std::mem::take(&mut self.unsent);
+        let step = Arc::new(Step::new(Arc::clone(&self.view), self.cursor(node, version), ops));
+        self.ring.push_back(Arc::clone(&step));
+        if RING < self.ring.len()
+            && let Some(oldest) = self.ring.pop_front()
+        {
+            self.reaches_back_to = oldest.cursor.version;
+        }
+        Some(step)
+    }
+
+    /// The steps after `version`, if the ring reaches back that far.
+    pub(crate) fn since(&self, version: Version) -> Option<Vec<Arc<Step>>> {
+        (self.reaches_back_to <= version).then(|| {
+            let later = self.ring.iter().filter(|step| version < step.cursor.version);
+            later.cloned().collect()
+        })
+    }
+
+    /// Everything, made once for all who ask between two steps.
+    pub(crate) fn snapshot(&mut self, node: u64, version: Version) -> Arc<Snapshot> {
+        let cursor = self.cursor(node, version);
+        let (view, rows, plan) = (&self.view, &self.rows, &self.plan);
+        let make = || {
+            Arc::new(Snapshot::new(Arc::clone(view), cursor, rows.shown(plan).to_vec()))
+        };
+        Arc::clone(self.snapshot.get_or_insert_with(make))
+    }
+
+    /// What a client hears that comes with `since`.
+    pub(crate) fn answer(&mut self, node: u64, version: Version, since: Option<Cursor>) -> Answer {
+        let mine = since.filter(|cursor| {
+            cursor.node == node && cursor.bind == self.view.bind && cursor.version <= version
+        });
+        match mine.and_then(|cursor| self.since(cursor.version)) {
+            Some(steps) => Answer::Delta(steps, Arc::clone(&self.view), self.cursor(node, version)),
+            None => Answer::Snapshot(self.snapshot(node, version)),
+        }
+    }
+}

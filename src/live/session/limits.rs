@@ -1,0 +1,57 @@
+//! How much of the server one client may use, and how much all of them.
+
+use std::time::Duration;
+
+/// Bounds that keep one client from harming the others.
+///
+/// # Examples
+///
+/// ```
+/// use recto::live::server::Limits;
+///
+/// let strict = Limits { mutations_per_second: 5, ..Limits::default() };
+/// assert_eq!(strict.channels, 100);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The largest message a client may send, in bytes; more closes the socket with 1009. Default
+    /// 1 MiB: forms and query sets are a thousandth of it, and files travel better over HTTP.
+    pub frame_bytes: usize,
+    /// How many channels a socket may have. Default 100, as in Phoenix.
+    pub channels: usize,
+    /// How many queries a channel may have. Default 100: a page shows a dozen.
+    pub queries_per_channel: usize,
+    /// How many mutations, and how many requests for queries, a channel may have unanswered; more
+    /// are refused as `overloaded`. Default 100, which is what the JavaScript client lets wait.
+    pub pending: usize,
+    /// How many mutations a socket may send in a second, and at once; more are refused as
+    /// `rate_limited`. Default 100: nobody clicks as fast, and a loop gone wrong does no harm.
+    pub mutations_per_second: u32,
+    /// How long a client may be silent before its socket is closed with 1001. Default 60 s, as in
+    /// Phoenix: its clients send a heartbeat every 30 s.
+    pub idle: Duration,
+    /// How long a client may take no bytes although some wait for it; then it is dropped, with
+    /// 1013 where that can be said. Default 30 s: a phone in a tunnel comes back sooner.
+    pub stalled: Duration,
+    /// How many sockets there may be; more are turned away with 503. Default 50,000: half a
+    /// gigabyte of idle sockets.
+    pub sockets: usize,
+    /// How long a connection may take to send the head of its request. Default 10 s.
+    pub handshake: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            frame_bytes: 1 << 20,
+            channels: 100,
+            queries_per_channel: 100,
+            pending: 100,
+            mutations_per_second: 100,
+            idle: Duration::from_secs(60),
+            stalled: Duration::from_secs(30),
+            sockets: 50_000,
+            handshake: Duration::from_secs(10),
+        }
+    }
+}

@@ -1,0 +1,18 @@
+use recto::Schema;
+use recto::query::from;
+
+#[derive(Schema, Clone, Debug)]
+#[schema(table = "users")]
+struct User {
+    id: i64,
+    name: String,
+    age: i64,
+}
+
+fn main() {
+    let mut leaked = None;
+    let _ = from::<User>().filter(|u| {
+        leaked = Some(u.age);
+        u.age.gt(18)
+    });
+}
