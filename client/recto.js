@@ -80,7 +80,7 @@ class Query {
     this.id = id;
     this.name = name;
     this.args = args;
-    /** Whether the server has it, or has been asked for it, since the join. */
+    /** Whether the server has it or has been asked for it; every join asks for all of them. */
     this.known = false;
     /** @type {string | undefined} Where `result` was current, and where a resumed query goes on. */
     this.cursor = undefined;
@@ -349,7 +349,6 @@ export class Client {
   /** @param {boolean} wasJoined */
   #lost(wasJoined) {
     this.#asking = this.#torn = false;
-    for (const query of this.#queries.values()) query.known = false;
     const changed = this.#stale();
     this.#say(wasJoined ? "connecting" : "offline");
     this.#publish(changed);

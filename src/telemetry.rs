@@ -10,3 +10,7 @@ pub const TRANSACT: &str = "recto.transact";
 pub const TICK: &str = "recto.live.tick";
 /// One client's socket.
 pub const SOCKET: &str = "recto.socket";
+/// One handler that says what a query asks.
+pub const ASK: &str = "recto.socket.ask";
+/// One mutation that a client sent.
+pub const MUTATE: &str = "recto.socket.mutate";

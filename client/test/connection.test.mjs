@@ -35,6 +35,9 @@ test("a server that never answers the join is given up", async (t) => {
   await (await server.accept()).welcome(1, {});
   await online(client);
   assert.ok(first.closed);
+  // Timers of one length end in the order they were started: the deadline of the second attempt is over, too.
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  assert.equal(client.status, "online");
 });
 
 test("heartbeats are sent, and a silent line is given up", async (t) => {
@@ -65,6 +68,9 @@ test("a crashed or closed channel is joined again", async (t) => {
   await second.welcome(1, {});
   await online(client);
   second.push("phx_close", {}, "not this join");
+  const mutation = client.mutate("m");
+  second.ok(await second.expect("mutate"), { v: 1, result: "the same socket" });
+  assert.equal(await mutation, "the same socket");
   second.push("phx_close", {});
   await (await server.accept()).welcome(1, {});
   await online(client);

@@ -179,6 +179,27 @@ test("after a drop the queries are stale, and resume from their cursors", async 
   assert.deepEqual(statuses, ["online", "connecting", "online"]);
 });
 
+test("a question that was lost with the line is asked again after the join", async (t) => {
+  const { server, client } = await open(t);
+  const first = await server.accept();
+  await first.welcome(1, {});
+  await until(() => client.status === "online", "the client to be online");
+  const args = { n: 1 };
+  const a = client.liveQuery("a", args);
+  args.n = 2;
+  await first.expect("add");
+  first.diff(7, 8, {});
+  first.cut();
+  const second = await server.accept();
+  const join = await second.welcome(9, { q1: snapshot("e:9") });
+  assert.deepEqual(join.queries, { q1: { q: "a", args: { n: 1 } } });
+  await live(a);
+  const b = client.liveQuery("b");
+  second.diff(9, 10, {});
+  second.ok(await second.expect("add"), { proto: 1, v: 10, queries: { q2: snapshot("e:10") } });
+  await live(b);
+});
+
 test("a reset replaces, or takes away", async (t) => {
   const { server, client } = await open(t);
   const a = client.liveQuery("a");
@@ -233,13 +254,15 @@ test("handles with the same arguments share a query; the last one to close ends 
 });
 
 test("a query reopened while it lingers was never closed", async (t) => {
-  const { server, client } = await open(t, { lingerMs: 2_000 });
+  const { server, client } = await open(t, { lingerMs: 20 });
   const query = client.liveQuery("q");
   const peer = await server.accept();
   await peer.welcome(1, { q1: snapshot("e:1", { id: 1 }) });
   await live(query);
   query.close();
   assert.deepEqual(await client.liveQuery("q").ready(), [{ id: 1 }]);
+  // Timers of one length end in the order they were started, so nothing lingers after this one.
+  await new Promise((resolve) => setTimeout(resolve, 20));
   const mutation = client.mutate("m");
   peer.ok(await peer.expect("mutate"), { v: 1, result: null });
   await mutation;

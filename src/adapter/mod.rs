@@ -116,7 +116,10 @@ pub trait Connection: fmt::Debug + Send + 'static {
     /// [`Conflict`](crate::ErrorKind::Conflict) for a deadlock, a serialization failure or a lock
     /// that could not be had. [`Invalid`](crate::ErrorKind::Invalid) for everything else; with a
     /// [`Violation`](crate::error::Violation) where a rule of the database was broken.
-    fn run(&mut self, statements: Vec<Statement>) -> impl Future<Output = Result<Vec<Answer>>> + Send;
+    fn run(
+        &mut self,
+        statements: Vec<Statement>,
+    ) -> impl Future<Output = Result<Vec<Answer>>> + Send;
 
     /// Runs a script of statements without parameters or answers, such as DDL.
     ///

@@ -64,6 +64,7 @@ pub(crate) struct Pool {
     readers: managed::Pool<Maker>,
     /// The same as `readers` where the database makes no difference.
     writers: managed::Pool<Maker>,
+    #[cfg(any(feature = "live", all(test, feature = "postgres")))]
     settings: Arc<Settings>,
     wait: Duration,
 }
@@ -153,11 +154,8 @@ impl Pool {
         let settings = Arc::new(Settings::default());
         let build = |access: Access| {
             let most = adapter.most(access).unwrap_or(usize::MAX);
-            let maker = Maker {
-                adapter: Arc::clone(&adapter),
-                access,
-                settings: Arc::clone(&settings),
-            };
+            let maker =
+                Maker { adapter: Arc::clone(&adapter), access, settings: Arc::clone(&settings) };
             managed::Pool::builder(maker)
                 .max_size(config.max_size.min(most).max(1))
                 .runtime(Runtime::Tokio1)
@@ -167,12 +165,14 @@ impl Pool {
         let writers = build(Access::Write);
         let readers =
             if adapter.shares_connections() { writers.clone() } else { build(Access::Read) };
-        Self { adapter, readers, writers, settings, wait: config.wait }
-    }
-
-    /// The database.
-    pub(crate) fn adapter(&self) -> &dyn ErasedAdapter {
-        &*self.adapter
+        Self {
+            adapter,
+            readers,
+            writers,
+            #[cfg(any(feature = "live", all(test, feature = "postgres")))]
+            settings,
+            wait: config.wait,
+        }
     }
 
     /// A connection, for as long as the lease is held.
@@ -189,7 +189,7 @@ impl Pool {
         let pool = self.of(access);
         let timeouts = Timeouts { wait: Some(self.wait), create: None, recycle: None };
         match pool.timeout_get(&timeouts).await {
-            Ok(object) => Ok(Lease { object: Some(object), is_busy: false, is_pinned: false }),
+            Ok(object) => Ok(Lease::new(object)),
             Err(PoolError::Backend(error)) => Err(error),
             Err(PoolError::Timeout(_)) => Err(self.none_free(access, pool.status().max_size)),
             Err(PoolError::Closed) => {
@@ -206,6 +206,7 @@ impl Pool {
     /// # Errors
     ///
     /// Those of [`Adapter::connect`](super::Adapter::connect).
+    #[cfg(any(feature = "live", all(test, feature = "postgres")))]
     pub(crate) async fn detach(&self, access: Access) -> Result<Box<dyn ErasedConnection>> {
         let slot = managed::Manager::create(self.of(access).manager()).await?;
         Ok(slot.connection)
@@ -216,6 +217,7 @@ impl Pool {
     /// # Backends
     ///
     /// SQLite has none; nothing happens there.
+    #[cfg(any(feature = "live", all(test, feature = "postgres")))]
     pub(crate) fn set_setting(&self, name: impl Into<String>, value: impl Into<String>) {
         let mut state = self.settings.state();
         state.values.insert(name.into(), value.into());
@@ -263,6 +265,8 @@ pub(crate) struct Lease {
     is_busy: bool,
     /// A transaction is open.
     is_pinned: bool,
+    /// The connection was lost, whatever it says of itself.
+    is_lost: bool,
 }
 
 impl fmt::Debug for Lease {
@@ -271,11 +275,15 @@ impl fmt::Debug for Lease {
             .field("connection", &self.slot().connection)
             .field("is_busy", &self.is_busy)
             .field("is_pinned", &self.is_pinned)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
 impl Lease {
+    fn new(object: Object<Maker>) -> Self {
+        Self { object: Some(object), is_busy: false, is_pinned: false, is_lost: false }
+    }
+
     /// Runs statements, as [`Connection::run`](super::Connection::run).
     ///
     /// # Cancellation
@@ -289,7 +297,7 @@ impl Lease {
         self.is_busy = true;
         let result = self.slot_mut().connection.run(statements).await;
         self.is_busy = false;
-        result
+        result.inspect_err(|error| self.note(error))
     }
 
     /// Runs a script, as [`Connection::batch`](super::Connection::batch).
@@ -301,7 +309,7 @@ impl Lease {
         self.is_busy = true;
         let result = self.slot_mut().connection.batch(script).await;
         self.is_busy = false;
-        result
+        result.inspect_err(|error| self.note(error))
     }
 
     /// Notes that a transaction is open: dropping the lease rolls it back.
@@ -319,6 +327,10 @@ impl Lease {
         self.slot().connection.semantics()
     }
 
+    fn note(&mut self, error: &Error) {
+        self.is_lost |= matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::InDoubt);
+    }
+
     fn slot(&self) -> &Slot {
         self.object.as_deref().expect("the connection is there until the lease is dropped")
     }
@@ -334,9 +346,13 @@ impl Drop for Lease {
         if self.is_busy || self.is_pinned {
             object.connection.abandon();
         }
-        if object.connection.is_broken() {
+        if self.is_lost || object.connection.is_broken() {
             // Out of the pool at once, so that another may take its place.
             drop(Object::take(object));
         }
     }
 }
+
+#[cfg(all(test, feature = "postgres"))]
+#[path = "pool_tests.rs"]
+mod tests;

@@ -179,7 +179,7 @@ impl<F: Feed> Driver<F> {
 
     async fn tick(&mut self) -> Result<()> {
         let mut tick = self.feed.tick().await?;
-        self.engine.begin(&tick);
+        self.engine.begin(&mut tick);
         let touched = self.read_touched(&mut tick).await?;
         let again = self.engine.fold(&tick, &touched);
         self.ask_again(again).await?;

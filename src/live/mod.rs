@@ -46,7 +46,7 @@ use tokio::task::JoinSet;
 pub use self::audit::{Audit, Audited};
 use self::changes::Changes;
 pub use self::changes::{RowChange, TableChanges};
-use self::client::LiveClient;
+pub use self::client::LiveClient;
 use self::client::Leavers;
 use self::driver::Driver;
 use self::engine::Engine;

@@ -81,7 +81,10 @@ impl Repo {
             return within(limit, Effect::None, tx.batch(self.level, script)).await;
         }
         let mut lease = self.pool().checkout(Access::Write).await?;
+        // A script that fails may leave a transaction open that it began.
+        lease.pin();
         within(limit, Effect::Keeps, lease.batch(script)).await?;
+        lease.unpin();
         self.announce(Vec::new());
         Ok(())
     }

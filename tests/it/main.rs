@@ -1,1 +1,4 @@
-//! tests
+//! Everything that needs a real database, a real socket or a real browser.
+
+mod live;
+mod support;

@@ -82,8 +82,8 @@ const insert = (room, author, body) =>
 
 /** The ids of the messages that the page of `room` should show, oldest first. */
 async function stored(room) {
-  const newest = `from messages where room_id = ${room} order by inserted_at desc, id desc limit 50`;
-  return (await sql(`select id from (select id, inserted_at ${newest}) as newest order by inserted_at, id`)).map(Number);
+  const order = "order by inserted_at desc, id desc";
+  return (await sql(`select id from messages where room_id = ${room} ${order} limit 50`)).map(Number).reverse();
 }
 
 // The pages.
@@ -167,7 +167,11 @@ function findChromium() {
 // The checks, in the order of a visit.
 
 async function check(what, run) {
-  await run();
+  try {
+    await run();
+  } catch (error) {
+    throw new Error(`${what}: ${error.message}`, { cause: error });
+  }
   console.log(`ok: ${what}`);
 }
 

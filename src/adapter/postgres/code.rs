@@ -38,12 +38,7 @@ impl fmt::Display for Said {
 impl StdError for Said {}
 
 /// The error of a statement that was sent `elapsed` ago; `effect` is that of all that was sent.
-pub(super) fn error(
-    driver: DriverError,
-    what: String,
-    effect: Effect,
-    elapsed: Duration,
-) -> Error {
+pub(super) fn error(driver: DriverError, what: String, effect: Effect, elapsed: Duration) -> Error {
     let Some(server) = driver.as_db_error() else {
         return match driver.to_string().as_str() {
             // The driver does not say otherwise what is the fault of the statement and not of the
@@ -57,7 +52,8 @@ pub(super) fn error(
             _ => Error::new(lost(effect), what).caused_by(driver),
         };
     };
-    let error = Error::new(kind(server.code().code(), effect, elapsed), what).caused_by(said(server));
+    let error =
+        Error::new(kind(server.code().code(), effect, elapsed), what).caused_by(said(server));
     match violation(server) {
         Some(violation) => error.violating(violation),
         None => error,

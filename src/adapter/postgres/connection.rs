@@ -124,13 +124,12 @@ impl PostgresConnection {
             // Whoever waits for an answer gets the error too.
             let _ = connection.await;
         });
-        let semantics = match semantics.get() {
-            Some(semantics) => *semantics,
-            None => {
-                let asked = ask_semantics(&client).await.map_err(failed)?;
-                *semantics.get_or_init(|| asked)
-            }
-        };
+        if semantics.get().is_none() {
+            let asked = ask_semantics(&client).await.map_err(failed)?;
+            // Another connection may have asked meanwhile, and been told the same.
+            let _ = semantics.set(asked);
+        }
+        let semantics = *semantics.get().expect("it was set a moment ago");
         Ok(Self {
             client,
             driver,
@@ -229,8 +228,7 @@ impl PostgresConnection {
         for statement in statements {
             let verb = Verb::of(&statement.sql);
             let steers = verb.steers() && statement.params.is_empty();
-            let prepared =
-                if steers { None } else { Some(self.bind(statement, started).await?) };
+            let prepared = if steers { None } else { Some(self.bind(statement, started).await?) };
             ready.push(Ready { statement, verb, prepared });
         }
         Ok(ready)
@@ -426,7 +424,8 @@ impl Connection for PostgresConnection {
         self.is_busy = false;
         self.statements.clear();
         result.map_err(|error| {
-            self.transaction = self.transaction.after_failure(Verb::Other);
+            // The script may have begun a transaction of its own; going back does no harm where not.
+            self.transaction = Transaction::Failed;
             let what = format!("could not run `{}`", excerpt(script));
             let error = code::error(error, what, Effect::Keeps, started.elapsed());
             self.note(&error);

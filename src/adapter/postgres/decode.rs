@@ -91,10 +91,11 @@ fn fit(value: Value, kind: Kind) -> Result<Value> {
 
 /// Reads one value of type `ty`.
 pub(super) fn decode(ty: &Type, bytes: &[u8]) -> Result<Value> {
-    match ty.kind() {
-        PgKind::Domain(base) => return decode(base, bytes),
-        PgKind::Array(item) => return array(item, bytes),
-        _ => {}
+    if let PgKind::Domain(base) = ty.kind() {
+        return decode(base, bytes);
+    }
+    if let PgKind::Array(item) = ty.kind() {
+        return array(item, bytes);
     }
     if is_text(ty) {
         return text(bytes).map(Value::text);

@@ -53,7 +53,8 @@ impl Dialect for PostgresDialect {
         }
         if 1 < columns.len() {
             let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
-            let lists: Vec<String> = (1..=columns.len()).map(|number| format!("${number}")).collect();
+            let lists: Vec<String> =
+                (1..=columns.len()).map(|number| format!("${number}")).collect();
             let (names, lists) = (names.join(", "), lists.join(", "));
             write!(sql, " and ({names}) in (select * from unnest({lists}))")
                 .expect("writing to a `String` cannot fail");

@@ -48,7 +48,11 @@ impl fmt::Debug for Param {
 }
 
 impl ToSql for Param {
-    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
+    fn to_sql(
+        &self,
+        _: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
         let Some(bytes) = &self.bytes else { return Ok(IsNull::Yes) };
         out.extend_from_slice(bytes);
         Ok(IsNull::No)
@@ -82,10 +86,11 @@ pub(super) fn encode(value: &Value, ty: &Type) -> Result<Param> {
 
 /// Writes the binary form of `value` as a `ty`; false where there is none that we know.
 fn binary(value: &Value, ty: &Type, out: &mut Vec<u8>) -> Result<bool> {
-    match ty.kind() {
-        PgKind::Domain(base) => return binary(value, base, out),
-        PgKind::Array(item) => return array(value, item, ty, out).map(|()| true),
-        _ => {}
+    if let PgKind::Domain(base) = ty.kind() {
+        return binary(value, base, out);
+    }
+    if let PgKind::Array(item) = ty.kind() {
+        return array(value, item, ty, out).map(|()| true);
     }
     match value {
         Value::Int(number) => integer(*number, ty, out)?,
@@ -219,11 +224,12 @@ fn array(value: &Value, item: &Type, ty: &Type, out: &mut Vec<u8>) -> Result<()>
         out.extend_from_slice(&one);
         Ok(postgres_protocol::IsNull::No)
     };
-    types::array_to_sql([dimension], item.oid(), items.iter(), write, &mut bytes)
-        .map_err(|error| match error.downcast::<Error>() {
+    types::array_to_sql([dimension], item.oid(), items.iter(), write, &mut bytes).map_err(
+        |error| match error.downcast::<Error>() {
             Ok(ours) => *ours,
             Err(theirs) => Error::invalid("could not encode an array").caused_by(theirs),
-        })?;
+        },
+    )?;
     out.extend_from_slice(&bytes);
     Ok(())
 }

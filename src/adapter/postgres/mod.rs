@@ -25,11 +25,11 @@ use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 use tokio_postgres::config::SslMode;
 
+use self::connection::Cancels;
 pub use self::connection::PostgresConnection;
 pub use self::dialect::PostgresDialect;
 pub use self::notify::Listener;
 pub use self::notify::Notification;
-use self::connection::Cancels;
 use super::Access;
 use super::Adapter;
 use super::sql::Dialect;
@@ -156,7 +156,8 @@ mod tests {
         let postgres = Postgres::new("postgres://ada:secret@db.example:5433/chat").unwrap();
         assert_eq!(format!("{postgres:?}"), "Postgres(db.example:5433/chat)");
 
-        for url in ["postgres://ada:secret@/%", "host=x password=se cret", "secret", "host='secret"] {
+        for url in ["postgres://ada:secret@/%", "host=x password=se cret", "secret", "host='secret"]
+        {
             let Err(error) = Postgres::new(url) else { continue };
             assert!(!error.chain().to_string().contains("cret"), "{}", error.chain());
         }
@@ -174,7 +175,8 @@ mod tests {
     #[test]
     fn settings_of_the_url_are_kept() {
         let postgres =
-            Postgres::new("postgres://localhost/chat?application_name=x&connect_timeout=1").unwrap();
+            Postgres::new("postgres://localhost/chat?application_name=x&connect_timeout=1")
+                .unwrap();
         assert_eq!(postgres.config.get_application_name(), Some("x"));
         assert_eq!(postgres.config.get_connect_timeout(), Some(&Duration::from_secs(1)));
         let postgres = Postgres::new("postgres://localhost/chat").unwrap();

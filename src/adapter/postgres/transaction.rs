@@ -43,7 +43,8 @@ impl Transaction {
     ///
     /// A statement that is kept at once must not be sent while one before it may still fail; inside
     /// a transaction the server itself skips what comes after a failure. And what a definition
-    /// changes is not there to be prepared for until it is done.
+    /// changes is not there to be prepared for until it is done; no more can anything be prepared
+    /// in a failed transaction until it went back.
     pub(super) fn together(self, statements: &[Statement]) -> usize {
         let mut state = self;
         for (index, statement) in statements.iter().enumerate() {
@@ -52,10 +53,10 @@ impl Transaction {
             if 0 < index && !may_follow {
                 return index;
             }
-            state = state.after(verb);
-            if verb == Verb::Define {
+            if verb == Verb::Define || state == Self::Failed && state.after(verb) != Self::Failed {
                 return index + 1;
             }
+            state = state.after(verb);
         }
         statements.len()
     }
@@ -90,6 +91,7 @@ mod tests {
         assert_eq!(check(closed, &[("begin", None), ("commit", Keeps), ("insert", Keeps)]), 2);
         assert_eq!(check(Transaction::Open, &[("insert", None), ("commit", Keeps)]), 2);
         assert_eq!(check(Transaction::Open, &[("create table", None), ("insert", None)]), 1);
+        assert_eq!(check(Transaction::Failed, &[("rollback to s", None), ("insert", None)]), 1);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! **Invariant:** the text means what the tree means under any dialect: whatever could be read in
 //! two ways stands in brackets, and a parameter whose type nothing tells is told its type.
 
+use super::Capability;
 use super::Dialect;
 use super::aggregate_kind;
 use super::quote;
@@ -13,6 +14,7 @@ use crate::query::ast::Function;
 use crate::query::ast::Node;
 use crate::query::ast::NodeId;
 use crate::query::ast::Shape;
+use crate::schema::Table;
 use crate::value::Kind;
 
 /// How tightly an expression must hold together where it stands.
@@ -50,14 +52,12 @@ impl<'a> Writer<'a> {
 
     /// One expression as text where nothing around it tells the type of a parameter.
     pub(super) fn untyped(&mut self, id: NodeId) -> Result<String> {
-        match self.shape.node(id) {
-            Node::Param { index, kind } => {
-                let before = std::mem::take(&mut self.out);
-                self.param(index, kind, true);
-                Ok(std::mem::replace(&mut self.out, before))
-            }
-            _ => self.expression(id, Hold::Loose),
-        }
+        let Node::Param { index, kind } = self.shape.node(id) else {
+            return self.expression(id, Hold::Loose);
+        };
+        let before = std::mem::take(&mut self.out);
+        self.param(index, kind, true);
+        Ok(std::mem::replace(&mut self.out, before))
     }
 
     /// Conditions that mention every parameter that was not written, and are always true.
@@ -71,9 +71,11 @@ impl<'a> Writer<'a> {
             if self.mentioned.get(index as usize) == Some(&true) {
                 continue;
             }
-            let is_list = self.shape.nodes.iter().any(
-                |of| matches!(*of, Node::In(_, list) if self.shape.node(list) == *node),
-            );
+            let is_list = self
+                .shape
+                .nodes
+                .iter()
+                .any(|of| matches!(*of, Node::In(_, list) if self.shape.node(list) == *node));
             let mut param = String::new();
             self.dialect.placeholder(index as usize + 1, &mut param);
             if let Some(name) = self.dialect.type_name(kind) {
@@ -108,14 +110,16 @@ impl<'a> Writer<'a> {
 
     fn write(&mut self, id: NodeId, hold: Hold) -> Result<()> {
         let node = self.shape.node(id);
-        let own = match node {
-            Node::Or(..) => Hold::Loose,
-            Node::And(..) => Hold::Conjunct,
-            _ => Hold::Operand,
+        let brackets = match node {
+            Node::Column { .. } | Node::Param { .. } | Node::Aggregate(..) => false,
+            Node::Or(..) => Hold::Loose < hold,
+            Node::And(..)
+            | Node::Compare(..)
+            | Node::Not(_)
+            | Node::IsNull(_)
+            | Node::In(..)
+            | Node::Like(..) => Hold::Conjunct < hold,
         };
-        let is_atom =
-            matches!(node, Node::Column { .. } | Node::Param { .. } | Node::Aggregate(..));
-        let brackets = own < hold || hold == Hold::Operand && !is_atom;
         if brackets {
             self.out.push('(');
         }
@@ -182,13 +186,11 @@ impl<'a> Writer<'a> {
     }
 
     fn operand(&mut self, id: NodeId, typed: bool) -> Result<()> {
-        match self.shape.node(id) {
-            Node::Param { index, kind } => {
-                self.param(index, kind, typed);
-                Ok(())
-            }
-            _ => self.write(id, Hold::Operand),
-        }
+        let Node::Param { index, kind } = self.shape.node(id) else {
+            return self.write(id, Hold::Operand);
+        };
+        self.param(index, kind, typed);
+        Ok(())
     }
 
     fn pair(&mut self, left: NodeId, between: &str, right: NodeId, hold: Hold) -> Result<()> {
@@ -265,13 +267,9 @@ impl<'a> Writer<'a> {
 }
 
 /// Refuses a column of arrays where the database has none.
-pub(super) fn refuse_array(
-    dialect: &dyn Dialect,
-    table: &crate::schema::Table,
-    position: usize,
-) -> Result<()> {
+pub(super) fn refuse_array(dialect: &dyn Dialect, table: &Table, position: usize) -> Result<()> {
     let column = &table.columns[position];
-    if matches!(column.kind, Kind::Array(_)) && !dialect.supports(super::Capability::Arrays) {
+    if matches!(column.kind, Kind::Array(_)) && !dialect.supports(Capability::Arrays) {
         return Err(Error::invalid(format!(
             "column `{}` of `{}` holds an {}, which {} does not have",
             column.name,

@@ -11,6 +11,7 @@ mod expression;
 mod fixture;
 mod quote;
 mod read;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod verb;
 mod write;
 
@@ -21,8 +22,8 @@ pub(crate) use self::quote::quoted_name;
 #[cfg(feature = "live")]
 pub(crate) use self::quote::quoted_table;
 pub use self::read::{count, exists, key_lists, rows_by_key, select};
-pub(crate) use self::verb::Verb;
-pub(crate) use self::verb::excerpt;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) use self::verb::{Verb, excerpt};
 pub use self::write::{Chunk, delete, delete_all, insert, insert_all, update, update_all};
 use crate::error::Error;
 use crate::error::Result;
@@ -131,6 +132,7 @@ pub(crate) fn aggregate_kind(function: Function, kind: Kind) -> Kind {
 }
 
 /// The error of a kind of values that a database cannot put in some place.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) fn cannot(dialect: &dyn Dialect, what: &str, kind: Kind) -> Error {
     Error::invalid(format!("{} cannot {what} values of kind {kind}", dialect.name()))
 }

@@ -86,7 +86,8 @@ mod tests {
 
     fn check(name: &str) -> String {
         let mut out = String::new();
-        identifier(name, &PostgresDialect, &mut out).map_or_else(|error| error.to_string(), |()| out)
+        identifier(name, &PostgresDialect, &mut out)
+            .map_or_else(|error| error.to_string(), |()| out)
     }
 
     #[test]
@@ -98,7 +99,10 @@ mod tests {
         assert_eq!(check("a\0"), "invalid: `a\\0` cannot be the name of anything");
         assert_eq!(
             check(&"x".repeat(64)),
-            format!("invalid: the name `{}` has 64 bytes, and PostgreSQL would cut it at 63", "x".repeat(64))
+            format!(
+                "invalid: the name `{}` has 64 bytes, and PostgreSQL would cut it at 63",
+                "x".repeat(64)
+            )
         );
     }
 

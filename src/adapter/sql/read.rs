@@ -51,10 +51,8 @@ pub fn exists(ast: &Ast, dialect: &dyn Dialect) -> Result<Arc<str>> {
 /// As [`select`], and those of [`Plan::new`].
 pub fn count(ast: &Ast, dialect: &dyn Dialect) -> Result<Arc<str>> {
     let shape = &ast.shape;
-    let counts_rows = !shape.distinct
-        && !shape.is_grouped()
-        && shape.limit.is_none()
-        && shape.offset == 0;
+    let counts_rows =
+        !shape.distinct && !shape.is_grouped() && shape.limit.is_none() && shape.offset == 0;
     if counts_rows {
         let plan = Plan::new(ast)?;
         let mut writer = Writer::new(&plan.ast.shape, dialect);
@@ -93,7 +91,9 @@ pub fn rows_by_key(table: &Table, dialect: &dyn Dialect) -> Result<Arc<str>> {
 pub fn key_lists(table: &Table, keys: &[Key], dialect: &dyn Dialect) -> Vec<Value> {
     let part_count = table.primary_key.len();
     if 1 < part_count && dialect.keys_in_one_list() {
-        return vec![Value::Array(keys.iter().map(|key| Value::Array(key.values().into())).collect())];
+        return vec![Value::Array(
+            keys.iter().map(|key| Value::Array(key.values().into())).collect(),
+        )];
     }
     (0..part_count)
         .map(|part| Value::Array(keys.iter().map(|key| key.values()[part].clone()).collect()))

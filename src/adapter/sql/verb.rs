@@ -31,8 +31,20 @@ impl Verb {
         let mut next = || words.next().unwrap_or_default().to_ascii_lowercase();
         match next().as_str() {
             "begin" => Self::Begin,
-            "start" => if next() == "transaction" { Self::Begin } else { Self::Other },
-            "commit" | "end" => if next() == "prepared" { Self::Other } else { Self::Commit },
+            "start" => {
+                if next() == "transaction" {
+                    Self::Begin
+                } else {
+                    Self::Other
+                }
+            }
+            "commit" | "end" => {
+                if next() == "prepared" {
+                    Self::Other
+                } else {
+                    Self::Commit
+                }
+            }
             "rollback" | "abort" => match next().as_str() {
                 "prepared" => Self::Other,
                 "to" => Self::RollbackTo,
@@ -50,7 +62,9 @@ impl Verb {
     #[cfg(feature = "postgres")]
     pub(crate) fn steers(self) -> bool {
         match self {
-            Self::Begin | Self::Commit | Self::Rollback | Self::RollbackTo | Self::Savepoint => true,
+            Self::Begin | Self::Commit | Self::Rollback | Self::RollbackTo | Self::Savepoint => {
+                true
+            }
             Self::Define | Self::Write | Self::Other => false,
         }
     }
@@ -70,7 +84,8 @@ fn words(sql: &str) -> impl Iterator<Item = &str> {
                 break;
             }
         }
-        let end = rest.find(|char: char| !char.is_alphanumeric() && char != '_').unwrap_or(rest.len());
+        let end =
+            rest.find(|char: char| !char.is_alphanumeric() && char != '_').unwrap_or(rest.len());
         let word = &rest[..end];
         rest = &rest[end..];
         (!word.is_empty()).then_some(word)

@@ -1,5 +1,8 @@
 //! SQLite's result codes as kinds of errors, and its messages as broken rules.
 
+use std::error::Error as StdError;
+use std::fmt;
+
 use rusqlite::Error as DriverError;
 use rusqlite::ErrorCode;
 use rusqlite::ffi;
@@ -10,36 +13,58 @@ use crate::error::ErrorKind;
 use crate::error::Rule;
 use crate::error::Violation;
 
+/// What SQLite said, on one line.
+#[derive(Debug)]
+struct Said {
+    code: i32,
+    message: String,
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (SQLite code {})", self.message, self.code)
+    }
+}
+
+impl StdError for Said {}
+
 /// The error of a statement.
 pub(super) fn error(driver: DriverError, what: String, effect: Effect) -> Error {
-    let (code, message) = match &driver {
-        DriverError::SqliteFailure(code, message) => (Some(*code), message.clone()),
-        DriverError::SqlInputError { error, msg, .. } => (Some(*error), Some(msg.clone())),
-        _ => (None, None),
+    let (code, message) = if let DriverError::SqliteFailure(code, message) = &driver {
+        (*code, message.clone().unwrap_or_else(|| code.to_string()))
+    } else if let DriverError::SqlInputError { error, msg, .. } = &driver {
+        (*error, msg.clone())
+    } else {
+        return Error::invalid(what).caused_by(driver);
     };
-    let kind = code.map_or(ErrorKind::Invalid, |code| kind(code.code, effect));
-    let error = Error::new(kind, what).caused_by(driver);
-    let message = message.unwrap_or_default();
-    match code.and_then(|code| violation(code.extended_code, &message)) {
+    let message = message.replace('\n', " ");
+    let violation = violation(code.extended_code, &message);
+    let error = Error::new(kind(code.code, effect), what)
+        .caused_by(Said { code: code.extended_code, message });
+    match violation {
         Some(violation) => error.violating(violation),
         None => error,
     }
 }
 
 fn kind(code: ErrorCode, effect: Effect) -> ErrorKind {
-    match code {
-        ErrorCode::DatabaseBusy
-        | ErrorCode::DatabaseLocked
-        | ErrorCode::FileLockingProtocolFailed => ErrorKind::Conflict,
+    let is_locked = matches!(
+        code,
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed
+    );
+    let is_lost = matches!(
+        code,
         ErrorCode::SystemIoFailure
-        | ErrorCode::DiskFull
-        | ErrorCode::OutOfMemory
-        | ErrorCode::OperationAborted
-        | ErrorCode::OperationInterrupted => match effect {
-            Effect::None => ErrorKind::Unavailable,
-            Effect::Keeps => ErrorKind::InDoubt,
-        },
-        _ => ErrorKind::Invalid,
+            | ErrorCode::DiskFull
+            | ErrorCode::OutOfMemory
+            | ErrorCode::OperationAborted
+            | ErrorCode::OperationInterrupted
+    );
+    match effect {
+        _ if is_locked => ErrorKind::Conflict,
+        Effect::None if is_lost => ErrorKind::Unavailable,
+        Effect::Keeps if is_lost => ErrorKind::InDoubt,
+        Effect::None | Effect::Keeps => ErrorKind::Invalid,
     }
 }
 
@@ -81,8 +106,10 @@ mod tests {
                 "pragma foreign_keys = on;
                  create table a (id integer primary key, x text not null, y integer,
                                  unique (x, y), constraint small check (y < 10));
-                 create unique index lower_x on a (lower(x));
                  create table b (a integer references a);
+                 create table c (x text);
+                 create unique index lower_x on c (lower(x));
+                 insert into c values ('x');
                  insert into a values (1, 'x', 1);",
             )
             .unwrap();
@@ -104,9 +131,12 @@ mod tests {
         let insert = |values: &str| check(&format!("insert into a values {values}")).unwrap();
         assert_eq!(insert("(1, 'z', 1)"), broken(Rule::Unique, None, Some("a"), &["id"]));
         assert_eq!(insert("(2, 'x', 1)"), broken(Rule::Unique, None, Some("a"), &["x", "y"]));
-        assert_eq!(insert("(2, 'X', 2)"), broken(Rule::Unique, Some("lower_x"), None, &[]));
         assert_eq!(insert("(2, null, 1)"), broken(Rule::NotNull, None, Some("a"), &["x"]));
         assert_eq!(insert("(2, 'z', 11)"), broken(Rule::Check, Some("small"), None, &[]));
+        assert_eq!(
+            check("insert into c values ('X')").unwrap(),
+            broken(Rule::Unique, Some("lower_x"), None, &[])
+        );
         assert_eq!(
             check("insert into b values (7)").unwrap(),
             broken(Rule::ForeignKey, None, None, &[])

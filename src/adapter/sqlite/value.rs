@@ -39,9 +39,11 @@ pub(super) fn store(value: &Value) -> Result<ToSqlOutput<'_>> {
         }
         Value::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
         Value::Bytes(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
-        Value::Uuid(_) | Value::Decimal(_) | Value::Date(_) | Value::Time(_) | Value::Timestamp(_) => {
-            ToSqlOutput::Owned(Stored::Text(canonical(value)?))
-        }
+        Value::Uuid(_)
+        | Value::Decimal(_)
+        | Value::Date(_)
+        | Value::Time(_)
+        | Value::Timestamp(_) => ToSqlOutput::Owned(Stored::Text(canonical(value)?)),
         Value::Json(json) => ToSqlOutput::Owned(Stored::Text(json.to_string())),
         Value::Array(items) => ToSqlOutput::Owned(Stored::Text(list(items)?)),
     })

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::Engine;
 use super::super::client::ClientId;
+use super::super::feed::Keys;
 use super::super::feed::News;
 use super::super::feed::Tick;
 use super::super::feed::snapshot::Position;
@@ -23,10 +24,46 @@ use crate::value::Row;
 /// The touched rows of each table, as they are at the tick's snapshot.
 pub(crate) type Touched = Vec<(&'static Table, Vec<Touch>)>;
 
+/// A tick that results being read may have to catch up on.
+#[derive(Debug)]
+pub(super) struct Recent {
+    position: Position,
+    news: News,
+    touched: HashMap<String, Keys>,
+}
+
+/// Beyond so many keys of one table, reading all rows again costs less than telling them apart.
+const MANY: usize = 10_000;
+
+fn add_touched(touched: &mut HashMap<String, Keys>, more: &HashMap<String, Keys>) {
+    for (table, keys) in more {
+        let held = touched.entry(table.clone()).or_insert_with(|| Keys::Some(HashSet::new()));
+        match (&mut *held, keys) {
+            (Keys::Some(held), Keys::Some(keys)) if held.len() + keys.len() <= MANY => {
+                held.extend(keys.iter().cloned());
+            }
+            _ => *held = Keys::All,
+        }
+    }
+}
+
 impl Engine {
-    /// Begins a tick: results that were read at or before its position go live.
-    pub(crate) fn begin(&mut self, tick: &Tick) {
-        self.activate(&tick.position);
+    /// Begins a tick: results that were read at or before its position go live. What was touched
+    /// between the state they were read at and the tick is added to the tick: reading a row once
+    /// too often changes nothing.
+    pub(crate) fn begin(&mut self, tick: &mut Tick) {
+        let own = tick.touched.clone();
+        self.activate(tick);
+        let is_pending = self.results.values().any(|result| !result.is_live());
+        if is_pending {
+            self.recent.push_back(Recent {
+                position: tick.position.clone(),
+                news: tick.news,
+                touched: own,
+            });
+        } else {
+            self.recent.clear();
+        }
     }
 
     /// The schemas whose touched rows must be read to fold `tick`.
@@ -54,23 +91,28 @@ impl Engine {
         again.into_iter().collect()
     }
 
-    /// Makes those results live whose rows were read at or before `position`.
-    fn activate(&mut self, position: &Position) {
-        let version = self.version;
+    /// Makes those results live whose rows were read at or before the tick's position.
+    fn activate(&mut self, tick: &mut Tick) {
         let mut ready = Vec::new();
         let mut stale = Vec::new();
         for (&id, result) in &self.results {
-            match &result.stage {
-                Stage::Loaded(_, at) if position.covers(at) => ready.push(id),
-                // Read in a life of the database that is over.
-                Stage::Loaded(_, at) if at.epoch != position.epoch => stale.push(id),
-                Stage::Loaded(..) | Stage::Loading | Stage::Live => {}
+            let Stage::Loaded(_, at) = &result.stage else { continue };
+            let mut missed = self.recent.iter().filter(|recent| !at.covers(&recent.position));
+            if at.epoch != tick.position.epoch || missed.any(|recent| recent.news == News::Lost) {
+                // Read in a life of the database, or a shape of its tables, that is over.
+                stale.push(id);
+            } else if tick.position.covers(at) {
+                ready.push((id, at.clone()));
             }
         }
         for id in stale {
             self.reload(id);
         }
-        for id in ready {
+        for (id, at) in ready {
+            for recent in self.recent.iter().filter(|recent| !at.covers(&recent.position)) {
+                add_touched(&mut tick.touched, &recent.touched);
+            }
+            let version = self.version;
             let Some(result) = self.results.get_mut(&id) else { continue };
             if let Stage::Loaded(rows, _) = std::mem::replace(&mut result.stage, Stage::Loading) {
                 result.activate(rows, version);

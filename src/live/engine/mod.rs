@@ -11,8 +11,10 @@ mod results;
 
 use std::collections::HashMap;
 use std::collections::HashSet;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
+use self::fold::Recent;
 pub(crate) use self::fold::Touched;
 use self::clients::Client;
 use self::clients::Waiting;
@@ -55,6 +57,8 @@ pub(crate) struct Engine {
     waiting: Vec<Waiting>,
     /// Results whose rows somebody must begin to read.
     to_load: Vec<ResultId>,
+    /// The ticks since the oldest read that is on its way.
+    recent: VecDeque<Recent>,
     /// Results with steps that were not told yet.
     changed: HashSet<ResultId>,
     /// Tables that the log watches; a question about any other is refused.
@@ -79,6 +83,7 @@ impl Engine {
             clients: HashMap::new(),
             waiting: Vec::new(),
             to_load: Vec::new(),
+            recent: VecDeque::new(),
             changed: HashSet::new(),
             watched,
             is_unsure: false,

@@ -12,7 +12,9 @@ pub(super) fn read<A: DeserializeOwned>(args: Json) -> Result<A, Refusal> {
     let otherwise = match &args {
         Json::Null => Some(Json::Object(Map::new())),
         Json::Object(members) if members.is_empty() => Some(Json::Null),
-        Json::Object(_) | Json::Array(_) | Json::Bool(_) | Json::Number(_) | Json::String(_) => None,
+        Json::Object(_) | Json::Array(_) | Json::Bool(_) | Json::Number(_) | Json::String(_) => {
+            None
+        }
     };
     A::deserialize(args)
         .or_else(|error| otherwise.and_then(|args| A::deserialize(args).ok()).ok_or(error))

@@ -1,5 +1,6 @@
 //! What a client says when it opens a socket, for whoever decides whether it may.
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use base64::Engine;
@@ -31,12 +32,24 @@ const BEARER: &str = "base64url.bearer.phx.";
 /// });
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ConnectRequest {
     params: Vec<(String, String)>,
     headers: HeaderMap,
     token: Option<String>,
     peer: Option<SocketAddr>,
+}
+
+/// Shows the names only: values are credentials as often as not.
+impl fmt::Debug for ConnectRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let params: Vec<_> = self.params().map(|(name, _)| name).collect();
+        f.debug_struct("ConnectRequest")
+            .field("params", &params)
+            .field("headers", &self.headers.keys())
+            .field("peer", &self.peer)
+            .finish_non_exhaustive()
+    }
 }
 
 impl ConnectRequest {

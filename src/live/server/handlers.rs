@@ -82,7 +82,7 @@ impl Handlers {
     {
         self.authenticate = Box::new(move |request| {
             let user = handler(request);
-            async { user.await.map(|user| Arc::new(user) as User).map_err(Into::into) }.boxed()
+            async move { user.await.map(|user| Arc::new(user) as User).map_err(Into::into) }.boxed()
         });
         self.identify = Box::new(|_| String::new());
         // Handlers from before know nobody, and go on to.
@@ -103,17 +103,16 @@ impl Handlers {
         self.identify = Box::new(move |user| identify(&known::<U>(Arc::clone(user))));
     }
 
-    pub(super) fn query<U, A, S, O, F, Fut, E>(&mut self, name: String, handler: F)
+    pub(super) fn query<U, A, S, O, F, Fut>(&mut self, name: String, handler: F)
     where
         U: Any + Send + Sync,
         A: serde::de::DeserializeOwned,
         F: Fn(Arc<U>, A) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Query<S, O>, E>> + Send + 'static,
-        E: Into<Refusal>,
+        Fut: Future<Output = Result<Query<S, O>, Refusal>> + Send + 'static,
     {
         let ask = move |user, args| {
             let query = args::read(args).map(|args| handler(known(user), args));
-            async { query?.await.map_err(Into::into).and_then(|query| question(&query)) }.boxed()
+            async move { query?.await.and_then(|query| question(&query)) }.boxed()
         };
         self.queries.insert(name, Arc::new(ask));
     }
@@ -128,7 +127,7 @@ impl Handlers {
     {
         let mutate = move |user, repo, args| {
             let result = params(args).map(|params| handler(known(user), repo, params));
-            async { result?.await.map(|reply| written(&reply)).map_err(Into::into) }.boxed()
+            async move { result?.await.map(|reply| written(&reply)).map_err(Into::into) }.boxed()
         };
         self.mutations.insert(name, Arc::new(mutate));
     }
@@ -145,14 +144,12 @@ impl Handlers {
 
     /// What the query `name` asks.
     pub(super) fn ask(&self, name: &str, user: User, args: Json) -> Erased<Ast> {
-        match self.queries.get(name).cloned() {
-            // Called inside the future, so that a panic is caught where all panics are.
-            Some(ask) => async move { ask(user, args).await }.boxed(),
-            None => {
-                let refusal = Refusal::new("unknown_query", format!("there is no query `{name}`"));
-                async { Err(refusal) }.boxed()
-            }
-        }
+        let Some(ask) = self.queries.get(name).cloned() else {
+            let refusal = Refusal::new("unknown_query", format!("there is no query `{name}`"));
+            return async { Err(refusal) }.boxed();
+        };
+        // Called inside the future, so that a panic is caught where all panics are.
+        async move { ask(user, args).await }.boxed()
     }
 
     /// Runs the mutation `name`; `None` when there is none.

@@ -73,7 +73,7 @@ impl<'a> Place<'a> {
         Self { scheme, host, port: port.filter(|port| *port != usual) }
     }
 
-    fn matches(&self, entry: &str) -> bool {
+    fn matches(&self, entry: &'a str) -> bool {
         let (scheme, authority) = entry.split_once("//").unwrap_or(("", entry));
         let scheme = scheme.trim_end_matches(':');
         if !scheme.is_empty() && !scheme.eq_ignore_ascii_case(self.scheme) {

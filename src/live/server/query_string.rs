@@ -53,7 +53,10 @@ mod tests {
             "user_id=7|tags[0]=a b|o[k]=1|vsn=2.0.0"
         );
         assert_eq!(check("a+b=c%2Bd&e&&=f"), "a b=c+d|e=|=f");
-        assert_eq!(check("broken=%&more=%4&odd=%zz&byte=%ff&u=%C3%A9"), "broken=%|more=%4|odd=%zz|byte=\u{fffd}|u=é");
+        assert_eq!(
+            check("broken=%&more=%4&odd=%zz&byte=%ff&u=%C3%A9"),
+            "broken=%|more=%4|odd=%zz|byte=\u{fffd}|u=é"
+        );
         assert_eq!(check(""), "");
     }
 }

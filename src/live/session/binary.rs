@@ -51,10 +51,7 @@ mod tests {
             check(b"\x00\x01\x02\x06\x04411room:1echo\x09\x00\xc8").unwrap(),
             r#""4" "11" room:1 echo Binary(b"\t\0\xc8")"#
         );
-        assert_eq!(
-            check(b"\x00\x00\x00\x01\x01te").unwrap(),
-            r#"null null t e Binary(b"")"#
-        );
+        assert_eq!(check(b"\x00\x00\x00\x01\x01te").unwrap(), r#"null null t e Binary(b"")"#);
     }
 
     #[test]

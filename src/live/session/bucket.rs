@@ -28,7 +28,7 @@ impl Bucket {
         }
         let missing = (1.0 - self.tokens) / self.per_second;
         // A rate of nothing never refills; a day is long enough to say so.
-        Err(Duration::try_from_secs_f64(missing).unwrap_or(Duration::from_secs(86_400)))
+        Err(Duration::try_from_secs_f64(missing).unwrap_or(Duration::from_hours(24)))
     }
 }
 

@@ -166,17 +166,21 @@ impl Channel {
     ) {
         let request = self.next_request();
         let mut load = Load::new(kind, reference);
-        let waiting = self.loads.values().flat_map(Load::waiting);
-        let mut names: HashSet<Name> = self.shown.iter().chain(waiting).cloned().collect();
+        // A query may be asked for again before it is there, but not without end.
+        let mut waiting = self.loads.values().flat_map(Load::waiting).count();
+        let known = self.shown.iter().chain(self.loads.values().flat_map(Load::waiting));
+        let mut names: HashSet<Name> = known.cloned().collect();
+        let most = limits.queries_per_channel;
         for (local, asked) in queries {
             let name = name(&local);
-            names.insert(Arc::clone(&name));
-            if limits.queries_per_channel < names.len() {
-                names.remove(&name);
+            waiting += 1;
+            if most < waiting || (!names.contains(&name) && most <= names.len()) {
+                waiting -= 1;
                 let refusal = Refusal::new("too_many_queries", "this channel has too many queries");
                 load.refuse(name, voice.refusal(&refusal));
                 continue;
             }
+            names.insert(Arc::clone(&name));
             load.expect(Arc::clone(&name), asked.since.as_deref());
             let (channel, query, args) = (self.id, asked.q, asked.args);
             voice.ask(Output::Resolve { channel, load: request, name, query, args });
@@ -191,7 +195,8 @@ impl Channel {
             return;
         };
         // What was shown and is now refused ends.
-        let gone: Vec<Name> = load.refused().filter(|name| self.shown.remove(*name)).cloned().collect();
+        let gone: Vec<Name> =
+            load.refused().filter(|name| self.shown.remove(*name)).cloned().collect();
         if !gone.is_empty() {
             voice.ask(Output::Engine(self.id, Command::Remove(gone)));
         }
@@ -272,8 +277,10 @@ impl Channel {
             Event::Reset { version, answers } => {
                 let answers = answers.into_iter().filter(|(name, _)| self.shown.contains(name));
                 let parts: Vec<_> = answers.collect();
-                let parts: Vec<_> =
-                    parts.into_iter().map(|(name, answer)| self.part(voice, name, answer)).collect();
+                let parts: Vec<_> = parts
+                    .into_iter()
+                    .map(|(name, answer)| self.part(voice, name, answer))
+                    .collect();
                 self.at = version;
                 voice.push(&self.join_ref, &self.topic, "reset", |out| {
                     answer::reset(version, &parts, out);

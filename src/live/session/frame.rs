@@ -22,7 +22,8 @@ impl Vsn {
     pub(crate) fn parse(text: Option<&str>) -> Option<Self> {
         let Some(text) = text else { return Some(Self::V1) };
         let mut parts = text.splitn(3, '.');
-        let mut number = || parts.next().filter(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
+        let mut number =
+            || parts.next().filter(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
         let (major, minor, patch) = (number()?, number()?, number()?);
         let _: u64 = patch.parse().ok()?;
         match (major, minor) {
@@ -129,8 +130,10 @@ mod tests {
             "null 0 t e {}"
         );
         assert_eq!(
-            read(r#"{"event":"heartbeat","payload":{},"topic":"phoenix","ref":null,"join_ref":"2"}"#)
-                .unwrap(),
+            read(
+                r#"{"event":"heartbeat","payload":{},"topic":"phoenix","ref":null,"join_ref":"2"}"#
+            )
+            .unwrap(),
             "\"2\" null phoenix heartbeat {}"
         );
         assert_eq!(read(r#"{"topic":"t","event":"e","ref":0}"#), None);
@@ -144,7 +147,9 @@ mod tests {
         assert_eq!(read("1.0.0"), Some(Vsn::V1));
         assert_eq!(read("2.0.0"), Some(Vsn::V2));
         assert_eq!(read("2.0.17"), Some(Vsn::V2));
-        for unknown in ["", "2", "2.0", "2.1.0", "3.0.0", "0.9.0", "2.0.x", "two", "1.0.", "2.0.0.0"] {
+        for unknown in
+            ["", "2", "2.0", "2.1.0", "3.0.0", "0.9.0", "2.0.x", "two", "1.0.", "2.0.0.0"]
+        {
             assert_eq!(read(unknown), None, "{unknown}");
         }
     }

@@ -56,7 +56,12 @@ impl<T> Default for Ledger<T> {
 
 impl<T: Clone> Ledger<T> {
     /// What is kept for a mutation that came before, or `None` and a note that it came.
-    pub(crate) fn begin(&mut self, author: &Author, id: &str, new: impl FnOnce() -> T) -> Option<T> {
+    pub(crate) fn begin(
+        &mut self,
+        author: &Author,
+        id: &str,
+        new: impl FnOnce() -> T,
+    ) -> Option<T> {
         self.touch(author);
         let client = self.clients.get_mut(author)?;
         if let Some(entry) = client.entries.iter().find(|entry| &*entry.id == id) {
@@ -98,15 +103,12 @@ impl<T: Clone> Ledger<T> {
     fn touch(&mut self, author: &Author) {
         self.clock += 1;
         let used = self.clock;
-        match self.clients.get_mut(author) {
-            Some(client) => {
-                self.order.remove(&client.used);
-                client.used = used;
-            }
-            None => {
-                let client = Client { used, entries: VecDeque::new() };
-                self.clients.insert(Arc::clone(author), client);
-            }
+        if let Some(client) = self.clients.get_mut(author) {
+            self.order.remove(&client.used);
+            client.used = used;
+        } else {
+            let client = Client { used, entries: VecDeque::new() };
+            self.clients.insert(Arc::clone(author), client);
         }
         self.order.insert(used, Arc::clone(author));
         if CLIENTS < self.clients.len() {

@@ -38,6 +38,14 @@ pub struct Limits {
     pub sockets: usize,
     /// How long a connection may take to send the head of its request. Default 10 s.
     pub handshake: Duration,
+    /// How many sockets a shutdown closes at once. Default 100: official clients come back after
+    /// 10 ms, all of them, and meet somebody who has to load what they show.
+    pub drain_batch: usize,
+    /// How long a shutdown waits between two batches. Default 50 ms.
+    pub drain_pause: Duration,
+    /// How long a shutdown may take to ask all sockets to close; batches grow to keep it. Default
+    /// 10 s: what most platforms allow between a signal and the end.
+    pub drain: Duration,
 }
 
 impl Default for Limits {
@@ -48,10 +56,13 @@ impl Default for Limits {
             queries_per_channel: 100,
             pending: 100,
             mutations_per_second: 100,
-            idle: Duration::from_secs(60),
+            idle: Duration::from_mins(1),
             stalled: Duration::from_secs(30),
             sockets: 50_000,
             handshake: Duration::from_secs(10),
+            drain_batch: 100,
+            drain_pause: Duration::from_millis(50),
+            drain: Duration::from_secs(10),
         }
     }
 }

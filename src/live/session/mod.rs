@@ -196,10 +196,11 @@ impl Session {
             Vsn::V1 => None,
             Vsn::V2 => Frame::parse_binary(bytes),
         };
-        match frame {
-            Some(frame) => self.route(now, frame),
-            None => tracing::debug!(bytes = bytes.len(), "a binary message was not understood"),
-        }
+        let Some(frame) = frame else {
+            tracing::debug!(bytes = bytes.len(), "a binary message was not understood");
+            return;
+        };
+        self.route(now, frame);
     }
 
     fn route(&mut self, now: Duration, frame: Frame) {

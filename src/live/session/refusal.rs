@@ -54,10 +54,7 @@ pub struct Refusal {
 
 impl Refusal {
     /// A refusal of your own; `code` is for programs, `message` for people.
-    pub fn new(
-        code: impl Into<Cow<'static, str>>,
-        message: impl Into<Cow<'static, str>>,
-    ) -> Self {
+    pub fn new(code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
         let message = Some(message.into());
         Self { message, ..Self::bare(code.into()) }
     }
@@ -142,10 +139,7 @@ impl Refusal {
             ErrorKind::Unavailable | ErrorKind::Timeout(_) | ErrorKind::Conflict => {
                 Self::classified(Arc::clone(error))
             }
-            ErrorKind::Invalid
-            | ErrorKind::NotFound
-            | ErrorKind::Stale
-            | ErrorKind::InDoubt => {
+            ErrorKind::Invalid | ErrorKind::NotFound | ErrorKind::Stale | ErrorKind::InDoubt => {
                 let refused = Self::new("query_failed", "the query could not be answered");
                 Self { cause: Some(Arc::clone(error)), ..refused }
             }

@@ -41,6 +41,8 @@ const SETTINGS: &[(&str, &str)] = &[
     ("max_prepared_transactions", "20"),
     ("shared_buffers", "128MB"),
     ("timezone", "UTC"),
+    // Writers that crowd each other on purpose deadlock often; a second each would stop them all.
+    ("deadlock_timeout", "20ms"),
 ];
 
 /// How a cluster differs from the usual one.

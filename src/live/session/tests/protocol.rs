@@ -178,12 +178,15 @@ fn binary_messages_are_answered_or_passed_over() {
     for message in messages {
         stage.input(Input::Binary(&Bytes::from_static(message)));
     }
-    let invalid = r#"{"code":"invalid","reason":"invalid","message":"this channel speaks JSON, not bytes"}"#;
+    let invalid =
+        r#"{"code":"invalid","reason":"invalid","message":"this channel speaks JSON, not bytes"}"#;
     let unknown = r#"{"code":"invalid","reason":"invalid","message":"this channel knows `add`, `remove`, `resync` and `mutate`"}"#;
     assert_eq!(
         stage.seen,
         [
-            &format!(r#"<- ["4","11","live:a","phx_reply",{{"status":"error","response":{unknown}}}]"#),
+            &format!(
+                r#"<- ["4","11","live:a","phx_reply",{{"status":"error","response":{unknown}}}]"#
+            ),
             r#"<- [null,"12","phoenix","phx_reply",{"status":"ok","response":{}}]"#,
             "",
         ]
@@ -193,12 +196,16 @@ fn binary_messages_are_answered_or_passed_over() {
     stage.input(Input::Binary(&Bytes::from_static(b"\x00\x01\x02\x06\x06411live:amutate\x09")));
     assert_eq!(
         stage.seen,
-        format!("<- [\"4\",\"11\",\"live:a\",\"phx_reply\",{{\"status\":\"error\",\"response\":{invalid}}}]\n")
+        format!(
+            "<- [\"4\",\"11\",\"live:a\",\"phx_reply\",{{\"status\":\"error\",\"response\":{invalid}}}]\n"
+        )
     );
     stage.seen.clear();
     stage.input(Input::Binary(&Bytes::from_static(b"\x00\x01\x01\x06\x0877live:bphx_join\x09")));
     assert_eq!(
         stage.seen,
-        format!("<- [\"7\",\"7\",\"live:b\",\"phx_reply\",{{\"status\":\"error\",\"response\":{invalid}}}]\n")
+        format!(
+            "<- [\"7\",\"7\",\"live:b\",\"phx_reply\",{{\"status\":\"error\",\"response\":{invalid}}}]\n"
+        )
     );
 }

@@ -30,7 +30,8 @@ static TABLE: Table =
     Table::new("t", &[Column::new::<i64>("id", "id", FilledBy::Database)], &[0], &[]);
 
 fn view() -> Arc<View> {
-    let outputs = vec![Shown { name: "id", kind: Holds::I64 }, Shown { name: "t", kind: Holds::Text }];
+    let outputs =
+        vec![Shown { name: "id", kind: Holds::I64 }, Shown { name: "t", kind: Holds::Text }];
     Arc::new(View { outputs, key: Some("id"), is_ordered: true, bind: 0xb })
 }
 
@@ -50,7 +51,9 @@ fn step(version: u64) -> Arc<Step> {
 
 fn answer(kind: &str, version: u64) -> Answer {
     match kind {
-        "snapshot" => Answer::Snapshot(Arc::new(Snapshot::new(view(), cursor(version), vec![keyed(1)]))),
+        "snapshot" => {
+            Answer::Snapshot(Arc::new(Snapshot::new(view(), cursor(version), vec![keyed(1)])))
+        }
         "delta" => Answer::Delta(vec![step(version - 1), step(version)], view(), cursor(version)),
         "same" => Answer::Delta(vec![], view(), cursor(version)),
         _ => Answer::Failed(Arc::new(Error::invalid("no such column"))),
@@ -123,7 +126,8 @@ impl Stage {
                 self.resolves.push_back((channel, load, name));
             }
             Output::Mutate { channel, call, mutation: Mutation { once, name, args } } => {
-                let once = once.map_or(String::new(), |(client, id)| format!(" once {client} {id}"));
+                let once =
+                    once.map_or(String::new(), |(client, id)| format!(" once {client} {id}"));
                 self.ask(format!("mutate {name} {args}{once}"));
                 self.calls.push_back((channel, call));
             }
