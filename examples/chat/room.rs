@@ -5,29 +5,29 @@ use recto::prelude::*;
 /// A room; people talk in it.
 #[derive(Schema, Clone, Debug, Default)]
 #[schema(table = "rooms")]
-pub struct Room {
-    pub id: i64,
-    pub name: String,
+pub(crate) struct Room {
+    pub(crate) id: i64,
+    pub(crate) name: String,
     #[schema(has_many)]
-    pub messages: HasMany<Message>,
+    pub(crate) messages: HasMany<Message>,
 }
 
 /// Something somebody said in a room.
 #[derive(Schema, Clone, Debug, Default)]
 #[schema(table = "messages")]
-pub struct Message {
-    pub id: i64,
+pub(crate) struct Message {
+    pub(crate) id: i64,
     #[schema(belongs_to)]
-    pub room: BelongsTo<Room>,
-    pub author: String,
-    pub body: String,
+    pub(crate) room: BelongsTo<Room>,
+    pub(crate) author: String,
+    pub(crate) body: String,
     #[schema(generated)]
-    pub inserted_at: Timestamp,
+    pub(crate) inserted_at: Timestamp,
 }
 
 impl Room {
     /// What an outsider may send, and what must hold.
-    pub fn changeset(self, params: &Params) -> Changeset<Self> {
+    pub(crate) fn changeset(self, params: &Params) -> Changeset<Self> {
         Changeset::new(self)
             .cast(params, Room::name)
             .validate_required(Room::name)
@@ -36,7 +36,7 @@ impl Room {
     }
 
     /// All rooms by name, each with the number of its messages.
-    pub fn all_with_counts() -> Query<(Room, Left<Message>), (i64, String, i64)> {
+    pub(crate) fn all_with_counts() -> Query<(Room, Left<Message>), (i64, String, i64)> {
         from::<Room>()
             .left_join(Room::messages)
             .group_by(|r, _| (r.id, r.name))
@@ -47,7 +47,7 @@ impl Room {
 
 impl Message {
     /// What an outsider may send, and what must hold.
-    pub fn changeset(self, params: &Params) -> Changeset<Self> {
+    pub(crate) fn changeset(self, params: &Params) -> Changeset<Self> {
         Changeset::new(self)
             .cast(params, (Message::room_id, Message::author, Message::body))
             .validate_required((Message::author, Message::body))
@@ -57,7 +57,7 @@ impl Message {
     }
 
     /// The newest messages of one room.
-    pub fn latest_in(room_id: i64) -> Query<Message> {
+    pub(crate) fn latest_in(room_id: i64) -> Query<Message> {
         from::<Message>()
             .filter(|m| m.room_id.eq(room_id))
             .order_by(|m| (m.inserted_at.desc(), m.id.desc()))
@@ -68,7 +68,7 @@ impl Message {
 /// Creates the tables where they are missing, and a first room where there is none.
 ///
 /// The database fills in keys and times, so that a plain `insert` by hand works.
-pub async fn migrate(repo: &Repo) -> Result<(), Error> {
+pub(crate) async fn migrate(repo: &Repo) -> Result<(), Error> {
     repo.batch_sql(if repo.database() == "PostgreSQL" { POSTGRES } else { SQLITE }).await?;
     ChangeLog::new([Room::table(), Message::table()]).install(repo).await
 }

@@ -3,11 +3,11 @@
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 
-use super::super::Adapter;
-use super::super::Connection;
-use super::super::sql::Dialect;
 use super::*;
+use crate::adapter::Adapter;
+use crate::adapter::Connection;
 use crate::adapter::postgres::PostgresDialect;
+use crate::adapter::sql::Dialect;
 
 /// Notes what is asked of its connections, and waits where a statement says `wait`.
 #[derive(Clone, Debug, Default)]

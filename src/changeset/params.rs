@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::Deserializer;
+use serde::de::DeserializeOwned;
 use serde_json::Map;
 
 use crate::error::Error;
@@ -64,6 +65,16 @@ impl Params {
     /// What is said for `name`.
     pub fn get(&self, name: &str) -> Option<&Json> {
         self.0.get(name)
+    }
+
+    /// All of it as a type of one's own, where there is no changeset to cast into.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](crate::ErrorKind::Invalid) naming the member that is missing or of another type.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T> {
+        let json = Json::Object(self.0.as_ref().clone());
+        serde_json::from_value(json).map_err(|error| Error::invalid(error.to_string()))
     }
 
     /// True when nothing is said.

@@ -40,20 +40,19 @@ impl StdError for Said {}
 /// The error of a statement that was sent `elapsed` ago; `effect` is that of all that was sent.
 pub(super) fn error(driver: DriverError, what: String, effect: Effect, elapsed: Duration) -> Error {
     let Some(server) = driver.as_db_error() else {
-        return match driver.to_string().as_str() {
-            // The driver does not say otherwise what is the fault of the statement and not of the
-            // wire: its kinds are private.
-            text if text.starts_with("error serializing")
-                || text.starts_with("expected ")
-                || text.starts_with("error encoding") =>
-            {
-                Error::invalid(what).caused_by(driver)
-            }
-            _ => Error::new(lost(effect), what).caused_by(driver),
-        };
+        // The one fault of a statement that the driver finds, such as a NUL in its text; the kinds
+        // of its errors are private.
+        let is_ours = driver.to_string() == "error encoding message to server";
+        let kind = if is_ours { ErrorKind::Invalid } else { lost(effect) };
+        return Error::new(kind, what).caused_by(driver);
     };
-    let error =
-        Error::new(kind(server.code().code(), effect, elapsed), what).caused_by(said(server));
+    let kind = if is_outdated(&driver) {
+        // Nothing was done, and the next attempt prepares anew.
+        ErrorKind::Conflict
+    } else {
+        kind(server.code().code(), effect, elapsed)
+    };
+    let error = Error::new(kind, what).caused_by(said(server));
     match violation(server) {
         Some(violation) => error.violating(violation),
         None => error,
@@ -106,8 +105,8 @@ fn said(server: &DbError) -> Said {
 
 fn kind(code: &str, effect: Effect, elapsed: Duration) -> ErrorKind {
     match code {
-        // Serialization failure, deadlock, lock not available, a plan that is out of date.
-        "40001" | "40P01" | "55P03" | "26000" => ErrorKind::Conflict,
+        // Serialization failure, deadlock, lock not available.
+        "40001" | "40P01" | "55P03" => ErrorKind::Conflict,
         "57014" => ErrorKind::Timeout(elapsed),
         // A rollback without a better reason.
         _ if code.starts_with("40") => ErrorKind::Conflict,

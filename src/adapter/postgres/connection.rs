@@ -1,37 +1,33 @@
 //! One connection to PostgreSQL.
 //!
-//! **Invariant:** answers come in the order of the statements, and of two statements outside a
-//! transaction the second is not done when the first failed, although both may travel together
-//! where that makes no difference (see `transaction`).
+//! **Invariant:** of two statements outside a transaction the second is not done when the first
+//! failed, although both may travel together where that makes no difference (see `transaction`);
+//! and what is asked again because a table changed was not done before.
 
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::OnceLock;
-use std::sync::PoisonError;
 use std::task::Context;
-use std::task::Poll;
 use std::task::Waker;
-use std::time::Duration;
 use std::time::Instant;
 
-use futures::TryStreamExt;
 use futures::future::join_all;
 use tokio::task::JoinSet;
-use tokio_postgres::CancelToken;
 use tokio_postgres::Client;
 use tokio_postgres::Config;
 use tokio_postgres::Error as DriverError;
 use tokio_postgres::NoTls;
-use tokio_postgres::Row as PgRow;
 use tokio_postgres::Statement as Prepared;
 
+use super::cancels::Cancels;
 use super::code;
-use super::decode;
-use super::encode;
 use super::encode::Param;
+use super::pipeline;
+use super::pipeline::Ready;
+use super::pipeline::encode_all;
+use super::pipeline::send_all;
+use super::semantics;
 use super::statements::Statements;
 use super::transaction::Transaction;
 use crate::adapter::Answer;
@@ -68,44 +64,11 @@ impl fmt::Debug for PostgresConnection {
     }
 }
 
-/// The requests to stop statements that nobody waits for any more; dropping it ends them.
-#[derive(Debug, Default)]
-pub(super) struct Cancels(Mutex<JoinSet<()>>);
-
-impl Cancels {
-    fn send(&self, token: CancelToken) {
-        if tokio::runtime::Handle::try_current().is_err() {
-            // The runtime is gone, and the socket with it.
-            return;
-        }
-        let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        while tasks.try_join_next().is_some() {}
-        tasks.spawn(async move {
-            // A courtesy: the server notices on its own when it next writes to the closed socket.
-            let _ = tokio::time::timeout(super::CONNECT_TIMEOUT, token.cancel_query(NoTls)).await;
-        });
-    }
-}
-
-/// What the driver answered to one statement.
-type Sent = Result<(Vec<PgRow>, u64), DriverError>;
-
-/// One statement on its way.
-type Sending<'a> = Pin<Box<dyn Future<Output = Sent> + Send + 'a>>;
-
-/// A statement with all that is needed to send it.
-struct Ready<'a> {
-    statement: &'a Statement,
-    verb: Verb,
-    /// Nothing for what only steers the transaction: it is sent as it is.
-    prepared: Option<(Prepared, Vec<Param>)>,
-}
-
-/// Why statements that were sent together failed.
+/// The first failure among statements that were sent together.
 struct Failure {
     error: Error,
-    /// The table changed since the statement was prepared, and nothing was done.
-    is_outdated: bool,
+    /// The first statement that may be asked again, since nothing it does was kept.
+    again_from: Option<usize>,
 }
 
 impl PostgresConnection {
@@ -125,7 +88,7 @@ impl PostgresConnection {
             let _ = connection.await;
         });
         if semantics.get().is_none() {
-            let asked = ask_semantics(&client).await.map_err(failed)?;
+            let asked = semantics::ask(&client).await.map_err(failed)?;
             // Another connection may have asked meanwhile, and been told the same.
             let _ = semantics.set(asked);
         }
@@ -145,37 +108,38 @@ impl PostgresConnection {
     async fn run_all(&mut self, statements: &[Statement]) -> Result<Vec<Answer>> {
         let started = Instant::now();
         let mut answers = Vec::with_capacity(statements.len());
+        let mut is_again = false;
         while answers.len() < statements.len() {
             let rest = &statements[answers.len()..];
-            let count = self.transaction.together(rest);
-            let sent = &statements[..answers.len() + count];
+            let together = &rest[..self.transaction.together(rest)];
+            let sent = &statements[..answers.len() + together.len()];
             let effect = effect_of(sent);
-            let was_closed = self.transaction == Transaction::Closed;
-            match self.run_together(&rest[..count], effect, started).await {
-                Ok(more) => answers.extend(more),
-                // Outside a transaction nothing but reads travel together, so that all of them may
-                // be asked again.
-                Err(failure) if failure.is_outdated && was_closed => {
-                    let again = self.run_together(&rest[..count], effect, started).await;
-                    answers.extend(again.map_err(|failure| failure.error)?);
-                }
-                Err(failure) => return Err(failure.error),
+            let (mut more, failure) = self.run_together(together, effect, started).await?;
+            if let Some(failure) = failure {
+                let from = failure.again_from.filter(|_| !is_again);
+                more.truncate(from.ok_or(failure.error)?);
+                self.leave_failed().await;
             }
+            // All prepared statements were forgotten: the second attempt finds none outdated.
+            is_again = more.len() < together.len();
+            answers.extend(more);
         }
         Ok(answers)
     }
 
+    /// Sends statements together; the answers are those before the first failure.
     async fn run_together(
         &mut self,
         statements: &[Statement],
         effect: Effect,
         started: Instant,
-    ) -> Result<Vec<Answer>, Failure> {
-        let ready = self.make_ready(statements, started).await.map_err(Failure::from)?;
+    ) -> Result<(Vec<Answer>, Option<Failure>)> {
+        let ready = self.make_ready(statements, started).await?;
         let results = send_all(&self.client, &ready).await;
         let mut answers = Vec::with_capacity(ready.len());
-        let mut failure: Option<Failure> = None;
-        for (ready, result) in ready.iter().zip(results) {
+        let mut failure = None;
+        let mut began = None;
+        for (index, (ready, result)) in ready.iter().zip(results).enumerate() {
             let before = self.transaction;
             self.transaction = match &result {
                 Ok(_) => before.after(ready.verb),
@@ -184,37 +148,42 @@ impl PostgresConnection {
             if failure.is_some() {
                 continue;
             }
+            if ready.verb == Verb::Begin {
+                began = Some(index);
+            }
+            let again_from = if before == Transaction::Closed { Some(index) } else { began };
             match result {
-                Ok((rows, affected)) => match answer(ready, before, &rows, affected) {
+                Ok((rows, affected)) => match pipeline::answer(ready, before, &rows, affected) {
                     Ok(answer) => answers.push(answer),
-                    Err(error) => failure = Some(error.into()),
+                    Err(error) => failure = Some(Failure { error, again_from: None }),
                 },
-                Err(error) => failure = Some(self.failure(ready, error, effect, started.elapsed())),
+                Err(error) => {
+                    let again_from = again_from.filter(|_| code::is_outdated(&error));
+                    let error = self.failed(&ready.statement.sql, error, effect, started);
+                    failure = Some(Failure { error, again_from });
+                }
             }
         }
-        match failure {
-            None => Ok(answers),
-            Some(failure) => Err(failure),
-        }
+        Ok((answers, failure))
     }
 
-    fn failure(
-        &mut self,
-        ready: &Ready<'_>,
-        error: DriverError,
-        effect: Effect,
-        elapsed: Duration,
-    ) -> Failure {
-        let is_outdated = code::is_outdated(&error);
-        let what = format!("could not run `{}`", excerpt(&ready.statement.sql));
-        if is_outdated {
-            self.statements.evict(&ready.statement.sql);
-            // In a transaction nothing was done that can be kept, and with the statement gone the
-            // next attempt succeeds.
-            let error = Error::new(ErrorKind::Conflict, what).caused_by(error);
-            return Failure { error, is_outdated };
+    /// The error of a statement that was sent.
+    fn failed(&mut self, sql: &str, error: DriverError, effect: Effect, started: Instant) -> Error {
+        if code::is_outdated(&error) {
+            // What changed one table may have changed others.
+            self.statements.clear();
         }
-        Failure { error: code::error(error, what, effect, elapsed), is_outdated }
+        let what = format!("could not run `{}`", excerpt(sql));
+        code::error(error, what, effect, started.elapsed())
+    }
+
+    /// Ends a transaction that failed, so that it can be begun anew.
+    async fn leave_failed(&mut self) {
+        if self.transaction == Transaction::Failed {
+            // If it fails the connection is lost, which the next statement notices.
+            let _ = self.client.batch_execute("rollback").await;
+            self.transaction = Transaction::Closed;
+        }
     }
 
     /// Prepares what is not prepared yet, and encodes the parameters.
@@ -227,8 +196,8 @@ impl PostgresConnection {
         let mut ready = Vec::with_capacity(statements.len());
         for statement in statements {
             let verb = Verb::of(&statement.sql);
-            let steers = verb.steers() && statement.params.is_empty();
-            let prepared = if steers { None } else { Some(self.bind(statement, started).await?) };
+            let prepared =
+                if verb.steers() { None } else { Some(self.bind(statement, started).await?) };
             ready.push(Ready { statement, verb, prepared });
         }
         Ok(ready)
@@ -256,8 +225,7 @@ impl PostgresConnection {
     /// The error of a statement that could not be prepared: nothing was sent.
     fn not_prepared(&mut self, sql: &str, error: DriverError, started: Instant) -> Error {
         self.transaction = self.transaction.after_failure(Verb::Other);
-        let what = format!("could not run `{}`", excerpt(sql));
-        code::error(error, what, Effect::None, started.elapsed())
+        self.failed(sql, error, Effect::None, started)
     }
 
     async fn bind(
@@ -288,20 +256,6 @@ impl PostgresConnection {
         }
         Ok(())
     }
-
-    fn note(&mut self, error: &Error) {
-        if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::InDoubt)
-            && self.client.is_closed()
-        {
-            self.is_broken = true;
-        }
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self { error, is_outdated: false }
-    }
 }
 
 /// The effect of all these statements.
@@ -310,110 +264,13 @@ fn effect_of(statements: &[Statement]) -> Effect {
     if keeps { Effect::Keeps } else { Effect::None }
 }
 
-fn encode_all(statement: &Statement, prepared: &Prepared) -> Result<Vec<Param>> {
-    let (wanted, given) = (prepared.params().len(), statement.params.len());
-    if wanted != given {
-        let sql = excerpt(&statement.sql);
-        let what = format!("`{sql}` takes {wanted} parameters, and {given} were given");
-        return Err(Error::invalid(what));
-    }
-    let pairs = (1..).zip(statement.params.iter().zip(prepared.params()));
-    pairs
-        .map(|(number, (value, ty))| {
-            encode::encode(value, ty).map_err(|error| {
-                Error::invalid(format!("could not send parameter {number}: {}", error.what()))
-            })
-        })
-        .collect()
-}
-
-/// Sends all, then waits for the answers.
-async fn send_all(client: &Client, ready: &[Ready<'_>]) -> Vec<Sent> {
-    let mut sending: Vec<Sending<'_>> = ready.iter().map(|ready| send(client, ready)).collect();
-    let mut results: Vec<Option<Sent>> = Vec::with_capacity(sending.len());
-    // A statement travels when its future is polled for the first time.
-    for future in &mut sending {
-        results.push(match futures::poll!(future.as_mut()) {
-            Poll::Ready(result) => Some(result),
-            Poll::Pending => None,
-        });
-    }
-    let mut all = Vec::with_capacity(sending.len());
-    for (future, result) in sending.into_iter().zip(results) {
-        all.push(match result {
-            Some(result) => result,
-            None => future.await,
-        });
-    }
-    all
-}
-
-fn send<'a>(client: &'a Client, ready: &'a Ready<'_>) -> Sending<'a> {
-    match &ready.prepared {
-        None => Box::pin(async {
-            client.batch_execute(&ready.statement.sql).await.map(|()| (Vec::new(), 0))
-        }),
-        Some((prepared, params)) => Box::pin(async move {
-            let stream = client.query_raw(prepared, params).await?;
-            let mut stream = std::pin::pin!(stream);
-            let mut rows = Vec::new();
-            while let Some(row) = stream.try_next().await? {
-                rows.push(row);
-            }
-            Ok((rows, stream.rows_affected().unwrap_or_default()))
-        }),
-    }
-}
-
-fn answer(ready: &Ready<'_>, before: Transaction, rows: &[PgRow], affected: u64) -> Result<Answer> {
-    if ready.verb == Verb::Commit && before == Transaction::Failed {
-        // The server says `ROLLBACK` to this `COMMIT`, and means it.
-        return Err(Error::invalid(
-            "could not commit: a statement of the transaction failed, so it was rolled back",
-        ));
-    }
-    let kinds = &ready.statement.kinds;
-    let rows: Result<Vec<_>> = rows.iter().map(|row| decode::row(row, kinds)).collect();
-    let affected = if ready.verb == Verb::Write { affected } else { 0 };
-    Ok(Answer { rows: rows?, affected })
-}
-
-/// Asks what the database does with values; it stays so as long as the database is there.
-async fn ask_semantics(client: &Client) -> Result<Semantics, DriverError> {
-    // The column with the provider came with version 15, the one of built-in locales with 17.
-    let row = client
-        .query_one(
-            "select getdatabaseencoding()::text, \
-                    coalesce(to_jsonb(d) ->> 'datlocprovider', 'c'), \
-                    d.datcollate::text \
-             from pg_database as d where datname = current_database()",
-            &[],
-        )
-        .await?;
-    let (encoding, provider, collation): (String, String, String) =
-        (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-    let by_bytes = match provider.as_str() {
-        "c" => {
-            let collation = collation.to_ascii_lowercase().replace('-', "");
-            matches!(collation.as_str(), "c" | "posix" | "c.utf8")
-        }
-        // Built-in locales sort by code point, all of them.
-        provider => provider == "b",
-    };
-    Ok(Semantics {
-        nulls_greatest: true,
-        text_by_bytes: by_bytes && encoding == "UTF8",
-        like_folds_ascii: false,
-    })
-}
-
 impl Connection for PostgresConnection {
     async fn run(&mut self, statements: Vec<Statement>) -> Result<Vec<Answer>> {
         self.refuse_if_closed()?;
         self.is_busy = true;
         let result = self.run_all(&statements).await;
         self.is_busy = false;
-        result.inspect_err(|error| self.note(error))
+        result
     }
 
     async fn batch(&mut self, script: &str) -> Result<()> {
@@ -422,14 +279,11 @@ impl Connection for PostgresConnection {
         self.is_busy = true;
         let result = self.client.batch_execute(script).await;
         self.is_busy = false;
+        // A script is there to change the database, and with it what was prepared for.
         self.statements.clear();
         result.map_err(|error| {
-            // The script may have begun a transaction of its own; going back does no harm where not.
-            self.transaction = Transaction::Failed;
-            let what = format!("could not run `{}`", excerpt(script));
-            let error = code::error(error, what, Effect::Keeps, started.elapsed());
-            self.note(&error);
-            error
+            self.transaction = self.transaction.after_failure(Verb::Other);
+            self.failed(script, error, Effect::Keeps, started)
         })
     }
 

@@ -5,6 +5,7 @@
 //!
 //! **Invariant:** a password is never printed.
 
+mod cancels;
 mod code;
 mod connection;
 mod decode;
@@ -12,6 +13,8 @@ mod dialect;
 mod encode;
 mod notify;
 mod numeric;
+mod pipeline;
+mod semantics;
 mod spelled;
 mod statements;
 mod transaction;
@@ -25,7 +28,7 @@ use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 use tokio_postgres::config::SslMode;
 
-use self::connection::Cancels;
+use self::cancels::Cancels;
 pub use self::connection::PostgresConnection;
 pub use self::dialect::PostgresDialect;
 pub use self::notify::Listener;

@@ -41,18 +41,21 @@ impl Transaction {
 
     /// How many of the statements at the front may be sent before the first answer is there.
     ///
-    /// A statement that is kept at once must not be sent while one before it may still fail; inside
-    /// a transaction the server itself skips what comes after a failure. And what a definition
-    /// changes is not there to be prepared for until it is done; no more can anything be prepared
-    /// in a failed transaction until it went back.
+    /// What is kept must not be sent while something before it may still fail, be it a statement
+    /// or a whole transaction; inside a transaction the server itself skips what comes after a
+    /// failure. And what a definition changes is not there to be prepared for until it is done; no
+    /// more can anything be prepared in a failed transaction until it went back.
     pub(super) fn together(self, statements: &[Statement]) -> usize {
         let mut state = self;
+        // Going back does not fail.
+        let mut may_fail = false;
         for (index, statement) in statements.iter().enumerate() {
             let verb = Verb::of(&statement.sql);
-            let may_follow = statement.effect == Effect::None || state != Self::Closed;
-            if 0 < index && !may_follow {
+            let may_keep = statement.effect == Effect::Keeps || verb == Verb::Begin;
+            if may_fail && may_keep && state == Self::Closed {
                 return index;
             }
+            may_fail |= verb != Verb::Rollback;
             if verb == Verb::Define || state == Self::Failed && state.after(verb) != Self::Failed {
                 return index + 1;
             }
@@ -89,6 +92,9 @@ mod tests {
         assert_eq!(check(closed, &[("select", None), ("insert", Keeps)]), 1);
         assert_eq!(check(closed, &[("begin", None), ("insert", None), ("commit", Keeps)]), 3);
         assert_eq!(check(closed, &[("begin", None), ("commit", Keeps), ("insert", Keeps)]), 2);
+        assert_eq!(check(closed, &[("begin", None), ("commit", Keeps), ("select", None)]), 3);
+        assert_eq!(check(closed, &[("select", None), ("begin", None), ("commit", Keeps)]), 1);
+        assert_eq!(check(closed, &[("rollback", None), ("begin", None), ("select", None)]), 3);
         assert_eq!(check(Transaction::Open, &[("insert", None), ("commit", Keeps)]), 2);
         assert_eq!(check(Transaction::Open, &[("create table", None), ("insert", None)]), 1);
         assert_eq!(check(Transaction::Failed, &[("rollback to s", None), ("insert", None)]), 1);

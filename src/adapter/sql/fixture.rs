@@ -8,14 +8,14 @@ use crate::schema::BelongsTo;
 use crate::schema::Schema;
 use crate::value::Decimal;
 
-#[derive(crate::Schema, Clone, Debug, Default)]
+#[derive(recto_macros::Schema, Clone, Debug, Default)]
 #[schema(table = "rooms")]
 pub(super) struct Room {
     pub(super) id: i64,
     pub(super) name: String,
 }
 
-#[derive(crate::Schema, Clone, Debug, Default)]
+#[derive(recto_macros::Schema, Clone, Debug, Default)]
 #[schema(table = "messages")]
 pub(super) struct Message {
     pub(super) id: i64,
@@ -25,7 +25,7 @@ pub(super) struct Message {
     pub(super) pinned: bool,
 }
 
-#[derive(crate::Schema, Clone, Debug, Default)]
+#[derive(recto_macros::Schema, Clone, Debug, Default)]
 #[schema(table = "shop.prices")]
 pub(super) struct Price {
     #[schema(primary_key)]
@@ -36,7 +36,7 @@ pub(super) struct Price {
     pub(super) weight: Option<f32>,
 }
 
-#[derive(crate::Schema, Clone, Debug, Default)]
+#[derive(recto_macros::Schema, Clone, Debug, Default)]
 #[schema(table = "tags")]
 pub(super) struct Tagged {
     pub(super) id: i64,

@@ -182,8 +182,8 @@ impl Feed for LogFeed {
     async fn tick(&mut self) -> Result<Tick> {
         let look = self.look_marked().await?;
         let is_known = match &self.position {
-            // Nothing was told yet that could be out of date.
-            None => true,
+            // What was read before the first look may have changed before it.
+            None => false,
             Some((position, fingerprint)) => {
                 position.epoch == look.position.epoch
                     && look.reaches_back

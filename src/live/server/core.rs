@@ -86,8 +86,9 @@ impl Link {
                 Refusal::new("unknown_mutation", format!("there is no mutation `{name}`"));
             return async { Outcome::Refused(refusal) }.boxed();
         };
-        // Whoever chose the identity, the client's part begins after the zero byte.
-        let author = |client| format!("{}\0{client}", visitor.identity).into();
+        // With its length in front, no identity can be mistaken for another and a part of a client.
+        let identity = &visitor.identity;
+        let author = |client| format!("{}:{identity}{client}", identity.len()).into();
         let once = once.map(|(client, id)| (author(client), id));
         self.core.mutations.run(&self.tasks, once, work.instrument(span).boxed())
     }

@@ -215,10 +215,18 @@ async fn groups() {
         .order_by(|p| p.shop_id.asc())
         .select(|p| (p.shop_id, count(), p.amount.sum(), p.weight.avg(), p.amount.max()));
     assert_eq!(ask(&query).await, r#"[1,2,"11.49",0.375,"9.99"] [2,2,"7",10000000000.0,"10"]"#);
-    let query = from::<Price>()
-        .select(|p| (p.shop_id.sum(), p.shop_id.avg(), p.item.count_distinct(), p.sold.min(), p.amount.min().named("least")));
+    let query = from::<Price>().select(|p| {
+        (
+            p.shop_id.sum(),
+            p.shop_id.avg(),
+            p.item.count_distinct(),
+            p.sold.min(),
+            p.amount.min().named("least"),
+        )
+    });
     assert_eq!(ask(&query).await, r#"[6,1.5,3,false,"-3"]"#);
-    let query = from::<Price>().filter(|p| p.item.eq("nothing")).select(|p| (count(), p.amount.sum()));
+    let query =
+        from::<Price>().filter(|p| p.item.eq("nothing")).select(|p| (count(), p.amount.sum()));
     assert_eq!(ask(&query).await, "[0,null]");
 }
 
@@ -240,7 +248,8 @@ async fn write(connection: &mut impl Connection, dialect: &'static dyn Dialect) 
     let changed = run(connection, &text, params(Value::Null), kinds()).await;
     assert_eq!(changed.len(), 1);
 
-    let cheapest = from::<Price>().filter(|p| p.sold.eq(true)).order_by(|p| p.amount.asc()).limit(1);
+    let cheapest =
+        from::<Price>().filter(|p| p.sold.eq(true)).order_by(|p| p.amount.asc()).limit(1);
     let text = sql::update_all(cheapest.ast(), &[4], dialect).unwrap();
     let mut params = cheapest.ast().params.clone();
     params.push(Value::Bool(false));

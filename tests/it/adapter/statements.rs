@@ -17,10 +17,12 @@ use crate::support::wait::eventually;
 #[tokio::test]
 async fn answers_come_in_the_order_of_the_statements() {
     let mut scene = Scene::new().await;
-    let many: Vec<Statement> =
-        (0..500).map(|n| Statement { params: vec![Value::Int(n)], ..reading("select $1::int8") }).collect();
+    let many: Vec<Statement> = (0..500)
+        .map(|n| Statement { params: vec![Value::Int(n)], ..reading("select $1::int8") })
+        .collect();
     let answers = scene.connection.run(many).await.unwrap();
-    let numbers: Vec<Value> = answers.iter().map(|answer| answer.rows[0].values()[0].clone()).collect();
+    let numbers: Vec<Value> =
+        answers.iter().map(|answer| answer.rows[0].values()[0].clone()).collect();
     assert_eq!(numbers, (0..500).map(Value::Int).collect::<Vec<_>>());
 }
 
@@ -30,8 +32,13 @@ async fn counts_are_of_writes() {
     assert_eq!(
         check(
             &mut scene.connection,
-            &["create table t (a int)", "insert into t values (1), (2)", "select * from t where a = 3",
-              "update t set a = 3 returning a", "delete from t"]
+            &[
+                "create table t (a int)",
+                "insert into t values (1), (2)",
+                "select * from t where a = 3",
+                "update t set a = 3 returning a",
+                "delete from t"
+            ]
         )
         .await,
         "0 changed; 2 changed; 0 changed; [3] [3]; 2 changed"
@@ -96,7 +103,13 @@ async fn a_definition_is_there_for_the_statement_after_it() {
     assert_eq!(
         check(
             &mut scene.connection,
-            &["begin", "create table t (a int)", "insert into t values (1)", "drop table t", "commit"]
+            &[
+                "begin",
+                "create table t (a int)",
+                "insert into t values (1)",
+                "drop table t",
+                "commit"
+            ]
         )
         .await,
         "0 changed; 0 changed; 1 changed; 0 changed; 0 changed"
@@ -113,13 +126,27 @@ async fn a_table_may_change_under_a_prepared_statement() {
     other.batch("alter table t add column b text default 'x'").await.unwrap();
     assert_eq!(check(connection, &["select * from t"]).await, "[1,\"x\"]");
 
-    // Inside a transaction nothing can be asked again, but the next transaction succeeds.
+    // What was kept before is not done again.
+    other.batch("alter table t drop column b").await.unwrap();
+    let insert = statement("insert into t values (2)", &[]);
+    let statements = vec![insert, reading("select count(*) from t"), reading("select * from t")];
+    let answers = connection.run(statements).await.unwrap();
+    assert_eq!(answers[1].rows[0].values(), [Value::Int(2)]);
+    assert_eq!(answers[2].rows.len(), 2);
+    other.batch("alter table t add column b text default 'x'").await.unwrap();
+    assert_eq!(
+        check(connection, &["begin", "insert into t values (3)", "select * from t", "commit"])
+            .await,
+        "0 changed; 1 changed; [1,\"x\"] [2,\"x\"] [3,\"x\"]; 0 changed"
+    );
+
+    // In a transaction that is already open nothing can be asked again; the next one succeeds.
     other.batch("alter table t drop column b").await.unwrap();
     check(connection, &["begin"]).await;
     let error = refusal(connection, statement("select * from t", &[])).await;
     assert_eq!(error.kind(), ErrorKind::Conflict, "{}", error.chain());
     check(connection, &["rollback", "begin"]).await;
-    assert_eq!(check(connection, &["select * from t"]).await, "[1]");
+    assert_eq!(check(connection, &["select * from t"]).await, "[1] [2] [3]");
 }
 
 #[tokio::test]
@@ -144,7 +171,8 @@ async fn more_statements_than_are_kept_prepared() {
         let answers = scene.connection.run(many).await.unwrap();
         assert_eq!(answers[399].rows[0].values(), [Value::Int(399)], "round {round}");
     }
-    let prepared = check(&mut scene.connection, &["select count(*) from pg_prepared_statements"]).await;
+    let prepared =
+        check(&mut scene.connection, &["select count(*) from pg_prepared_statements"]).await;
     let count: usize = prepared.trim_matches(['[', ']']).parse().unwrap();
     assert!(count <= 260, "{count} statements are prepared");
 }

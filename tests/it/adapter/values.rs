@@ -26,11 +26,23 @@ fn hostile() -> Vec<(&'static str, Kind, Vec<Value>)> {
         ("smallint", Kind::I16, [i16::MIN, 0, i16::MAX].map(|n| Value::Int(n.into())).into()),
         ("integer", Kind::I32, [i32::MIN, -1, i32::MAX].map(|n| Value::Int(n.into())).into()),
         ("bigint", Kind::I64, [i64::MIN, -1, i64::MAX].map(Value::Int).into()),
-        ("text", Kind::Text, vec![text(""), text("ünïcødé 🦀 \"'%_\\{},"), text(&"é".repeat(1 << 19))]),
+        (
+            "text",
+            Kind::Text,
+            vec![text(""), text("ünïcødé 🦀 \"'%_\\{},"), text(&"é".repeat(1 << 19))],
+        ),
         ("varchar(9)", Kind::Text, vec![text("null"), text("NULL")]),
-        ("bytea", Kind::Bytes, vec![Value::Bytes([].into()), Value::Bytes([0, 255, 39, 92].into())]),
+        (
+            "bytea",
+            Kind::Bytes,
+            vec![Value::Bytes([].into()), Value::Bytes([0, 255, 39, 92].into())],
+        ),
         ("uuid", Kind::Uuid, vec![Value::Uuid(Uuid::nil()), Value::Uuid(Uuid::max())]),
-        ("jsonb", Kind::Json, vec![json(json!(null)), json(json!({"a": [1, "é", 1.5]})), json(json!(""))]),
+        (
+            "jsonb",
+            Kind::Json,
+            vec![json(json!(null)), json(json!({"a": [1, "é", 1.5]})), json(json!(""))],
+        ),
         ("json", Kind::Json, vec![json(json!([])), json(json!({"b": 1, "a": {"c": null}}))]),
     ];
     all.extend(numbers());
@@ -66,8 +78,7 @@ fn times() -> Vec<(&'static str, Kind, Vec<Value>)> {
     // From 4713 BC to the end of what PostgreSQL and 64 bits can both say.
     let days = [i32::MIN, i32::MAX, 0, -10_957, -2_440_587, 2_145_031_948];
     let micros = [i64::MIN, i64::MAX, 0, -1, 946_684_800_000_000, -210_866_803_200_000_000];
-    let instants: Vec<Value> =
-        micros.map(Timestamp::from_micros).map(Value::Timestamp).into();
+    let instants: Vec<Value> = micros.map(Timestamp::from_micros).map(Value::Timestamp).into();
     vec![
         ("date", Kind::Date, days.map(Date::from_days).map(Value::Date).into()),
         ("time", Kind::Time, [0, 1, 86_400_000_000].map(Time::from_micros).map(Value::Time).into()),
@@ -114,7 +125,11 @@ async fn a_value_means_there_what_it_means_here() {
         ("$1::date", Value::Date(Date::INFINITY), "infinity"),
         ("$1::date", Value::Date(Date::from_days(-719_529)), "0002-12-31 BC"),
         ("$1::time", Value::Time("08:00".parse().unwrap()), "08:00:00"),
-        ("$1::timestamp", Value::Timestamp("2026-11-22T08:00:00.5Z".parse().unwrap()), "2026-11-22 08:00:00.5"),
+        (
+            "$1::timestamp",
+            Value::Timestamp("2026-11-22T08:00:00.5Z".parse().unwrap()),
+            "2026-11-22 08:00:00.5",
+        ),
         ("$1::timestamptz", Value::Timestamp(Timestamp::NEG_INFINITY), "-infinity"),
         ("$1::float8", Value::Float(0.1), "0.1"),
         ("$1::float8", Value::Int(3), "3"),
@@ -191,13 +206,13 @@ async fn what_does_not_fit_is_refused_by_name() {
     };
     let wide = "could not send parameter 1: 40000 does not fit PostgreSQL's `int2`";
     assert_eq!(send("smallint", Value::Int(40_000)).await, wide);
-    assert_eq!(
-        send("smallint[]", Value::Array([Value::Int(40_000)].into())).await,
-        wide
-    );
+    assert_eq!(send("smallint[]", Value::Array([Value::Int(40_000)].into())).await, wide);
     assert_eq!(
         send("real", Value::Float(1e300)).await,
-        format!("could not send parameter 1: 1{} does not fit PostgreSQL's `float4`", "0".repeat(300))
+        format!(
+            "could not send parameter 1: 1{} does not fit PostgreSQL's `float4`",
+            "0".repeat(300)
+        )
     );
     assert_eq!(
         send("text", Value::Int(1)).await,
@@ -245,8 +260,18 @@ async fn what_does_not_fit_is_refused_by_name() {
 async fn numbers_of_the_database_are_read_digit_by_digit() {
     let mut scene = Scene::new().await;
     let texts = [
-        "0", "0.00", "1", "-1", "10000", "9999.9999", "100000000000000000000", "0.0001",
-        "0.00000000000000000000000001", "123456789.123456789", "-0.5", "1000.5000",
+        "0",
+        "0.00",
+        "1",
+        "-1",
+        "10000",
+        "9999.9999",
+        "100000000000000000000",
+        "0.0001",
+        "0.00000000000000000000000001",
+        "123456789.123456789",
+        "-0.5",
+        "1000.5000",
     ];
     for text in texts {
         let sql = format!("select '{text}'::numeric, '{text}'::numeric::text");

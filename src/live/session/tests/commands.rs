@@ -192,6 +192,23 @@ fn requests_that_wait_are_bounded() {
 }
 
 #[test]
+fn a_query_is_not_asked_for_again_and_again_before_it_is_there() {
+    joined(
+        r#"
+        -> ["7","8","live:1","add",{"queries":{"b":{"q":"y"}}}]
+        resolve b = y null
+        -> ["7","9","live:1","add",{"queries":{"a":{"q":"x"},"b":{"q":"y"}}}]
+        resolve a = x null
+        resolve b = y null
+        -> ["7","10","live:1","add",{"queries":{"b":{"q":"y"}}}]
+        engine add
+        ! loaded 4
+        <- ["7","10","live:1","phx_reply",{"status":"ok","response":{"proto":1,"v":4,"queries":{"b":{"mode":"error","error":{"code":"too_many_queries","reason":"too_many_queries","message":"this channel has too many queries"}}}}}]
+        "#,
+    );
+}
+
+#[test]
 fn mutations_in_a_second_are_bounded() {
     let mut script = String::from(JOINED);
     for number in 0..5 {

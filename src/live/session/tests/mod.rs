@@ -23,6 +23,7 @@ use crate::value::Row;
 use crate::value::Value;
 
 mod commands;
+mod law;
 mod live;
 mod protocol;
 
