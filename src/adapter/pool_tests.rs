@@ -19,7 +19,7 @@ struct Notes {
 
 impl Notes {
     fn take(&self) -> Vec<String> {
-        std::mem::take(&mut self.lines.lock().unwrap())
+        std::mem::take(&mut self.lines.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -53,16 +53,16 @@ struct Noted {
 
 impl Noted {
     fn note(&self, what: &str) {
-        self.notes.lines.lock().unwrap().push(format!("{}: {what}", self.number));
+        let mut lines = self.notes.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.push(format!("{}: {what}", self.number));
     }
 }
 
 impl Connection for Noted {
     async fn run(&mut self, statements: Vec<Statement>) -> Result<Vec<Answer>> {
         for statement in &statements {
-            let params = statement.params.iter().map(|value| match value {
-                Value::Text(text) => format!(" {text}"),
-                _ => " ?".to_owned(),
+            let params = statement.params.iter().map(|value| {
+                if let Value::Text(text) = value { format!(" {text}") } else { " ?".to_owned() }
             });
             self.note(&format!("{}{}", statement.sql, params.collect::<String>()));
             match &*statement.sql {

@@ -5,12 +5,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use tokio_postgres::Statement as Prepared;
 
 /// Prepared statements by their text.
 #[derive(Debug, Default)]
 pub(super) struct Statements {
-    by_text: HashMap<Arc<str>, (Prepared, u64)>,
+    by_text: HashMap<Arc<str>, (Prepared, u64), RandomState>,
     clock: u64,
 }
 

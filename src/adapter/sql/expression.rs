@@ -138,8 +138,7 @@ impl<'a> Writer<'a> {
                 Ok(())
             }
             Node::Compare(op, left, right) => self.compare(op, left, right),
-            Node::And(left, right) => self.pair(left, " and ", right, Hold::Conjunct),
-            Node::Or(left, right) => self.pair(left, " or ", right, Hold::Loose),
+            Node::And(..) | Node::Or(..) => self.chain(node),
             Node::Not(of) => self.not(of),
             Node::IsNull(of) => self.is_null(of, " is null"),
             Node::In(item, list) => self.membership(item, list),
@@ -193,10 +192,32 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    fn pair(&mut self, left: NodeId, between: &str, right: NodeId, hold: Hold) -> Result<()> {
-        self.write(left, hold)?;
-        self.out.push_str(between);
-        self.write(right, hold)
+    /// Writes `a and b and c`, or the same with `or`; however long it is, the stack stays flat.
+    fn chain(&mut self, node: Node) -> Result<()> {
+        let is_and = matches!(node, Node::And(..));
+        let (between, hold) =
+            if is_and { (" and ", Hold::Conjunct) } else { (" or ", Hold::Loose) };
+        let parts = |node: Node| match (node, is_and) {
+            (Node::And(left, right), true) | (Node::Or(left, right), false) => Some((left, right)),
+            _ => None,
+        };
+        // From the last operand to the first, as such chains grow to the left.
+        let mut operands = Vec::new();
+        let mut rest = parts(node);
+        while let Some((left, right)) = rest {
+            operands.push(right);
+            rest = parts(self.shape.node(left));
+            if rest.is_none() {
+                operands.push(left);
+            }
+        }
+        for (index, operand) in operands.into_iter().rev().enumerate() {
+            if 0 < index {
+                self.out.push_str(between);
+            }
+            self.write(operand, hold)?;
+        }
+        Ok(())
     }
 
     fn compare(&mut self, op: Comparison, left: NodeId, right: NodeId) -> Result<()> {

@@ -8,6 +8,7 @@ use super::super::fixture::alike;
 use super::super::fixture::both;
 use super::super::fixture::table;
 use super::*;
+use crate::query::ast::Node;
 use crate::query::count as rows;
 use crate::query::from;
 use crate::value::Decimal;
@@ -45,6 +46,17 @@ fn conditions_hold_together_as_they_were_built() {
     assert_eq!(check(alone.ast()), filtered("not (s0.\"pinned\" or s0.\"id\" < $1)"));
     let compared = from::<Message>().filter(|m| m.id.ne(1).eq(m.pinned.and(true)));
     assert_eq!(check(compared.ast()), filtered("(s0.\"id\" <> $1) = (s0.\"pinned\" and $2)"));
+}
+
+#[test]
+fn a_long_chain_needs_no_deep_stack() {
+    let first = crate::query::ast::Tree::leaf(Node::Column { source: 0, column: 3 });
+    let chain = (0..100_000).fold(first.clone(), |tree, _| tree.join(first.clone(), Node::Or));
+    let mut ast = Ast::all_of(table::<Message>());
+    let node = ast.add(chain);
+    ast.shape.filters.push(node);
+    let [postgres, _] = check(&ast);
+    assert_eq!(postgres.matches(" or ").count(), 100_000);
 }
 
 #[test]
@@ -174,9 +186,9 @@ fn a_parameter_on_its_own_is_told_its_type() {
     );
     let mut ast = Ast::all_of(table::<Message>());
     let tree = crate::query::ast::Tree::param(Value::Int(1), crate::value::Kind::I64);
-    let both_params = tree.clone().join(tree, |left, right| {
-        crate::query::ast::Node::Compare(crate::query::ast::Comparison::Eq, left, right)
-    });
+    let both_params = tree
+        .clone()
+        .join(tree, |left, right| Node::Compare(crate::query::ast::Comparison::Eq, left, right));
     let node = ast.add(both_params);
     ast.shape.filters.push(node);
     let [postgres, sqlite] = check(&ast);

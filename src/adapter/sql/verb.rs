@@ -28,33 +28,24 @@ impl Verb {
     /// The verb of `sql`.
     pub(crate) fn of(sql: &str) -> Self {
         let mut words = words(sql);
-        let mut next = || words.next().unwrap_or_default().to_ascii_lowercase();
-        match next().as_str() {
-            "begin" => Self::Begin,
-            "start" => {
-                if next() == "transaction" {
-                    Self::Begin
-                } else {
-                    Self::Other
-                }
-            }
-            "commit" | "end" => {
-                if next() == "prepared" {
-                    Self::Other
-                } else {
-                    Self::Commit
-                }
-            }
-            "rollback" | "abort" => match next().as_str() {
-                "prepared" => Self::Other,
-                "to" => Self::RollbackTo,
-                "work" | "transaction" if next() == "to" => Self::RollbackTo,
-                _ => Self::Rollback,
-            },
-            "savepoint" | "release" => Self::Savepoint,
-            "create" | "alter" | "drop" | "do" | "call" | "comment" => Self::Define,
-            "insert" | "update" | "delete" | "replace" | "with" => Self::Write,
-            _ => Self::Other,
+        let first = words.next().unwrap_or_default();
+        let is =
+            |word: &str, names: &[&str]| names.iter().any(|name| word.eq_ignore_ascii_case(name));
+        let mut next_is = |names: &[&str]| words.next().is_some_and(|word| is(word, names));
+        if is(first, &["insert", "update", "delete", "replace", "with"]) {
+            Self::Write
+        } else if is(first, &["begin"]) || is(first, &["start"]) && next_is(&["transaction"]) {
+            Self::Begin
+        } else if is(first, &["commit", "end"]) {
+            if next_is(&["prepared"]) { Self::Other } else { Self::Commit }
+        } else if is(first, &["rollback", "abort"]) {
+            rollback(words)
+        } else if is(first, &["savepoint", "release"]) {
+            Self::Savepoint
+        } else if is(first, &["create", "alter", "drop", "do", "call", "comment"]) {
+            Self::Define
+        } else {
+            Self::Other
         }
     }
 
@@ -67,6 +58,18 @@ impl Verb {
             }
             Self::Define | Self::Write | Self::Other => false,
         }
+    }
+}
+
+/// What `rollback` means, by the words behind it.
+fn rollback<'a>(mut words: impl Iterator<Item = &'a str>) -> Verb {
+    let first = words.next().unwrap_or_default().to_ascii_lowercase();
+    let second = words.next().unwrap_or_default();
+    match first.as_str() {
+        "prepared" => Verb::Other,
+        "to" => Verb::RollbackTo,
+        "work" | "transaction" if second.eq_ignore_ascii_case("to") => Verb::RollbackTo,
+        _ => Verb::Rollback,
     }
 }
 
