@@ -3,6 +3,8 @@
 //! No database named: a SQLite file `chat.db` in the working directory. With `DATABASE_URL` or
 //! `--database-url`: PostgreSQL, the same program.
 
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its user")]
+
 mod room;
 mod web;
 
@@ -48,12 +50,12 @@ async fn run(options: Options) -> Result<(), Error> {
     let live = Live::start(&repo).await?;
     let running = web::server(live).bind(("127.0.0.1", options.port)).await?;
     let insert = "insert into messages(room_id, author, body) values (1, 'sql', 'hello')";
-    let (database, by_hand) = match options.url.strip_prefix("sqlite://") {
-        Some(file) => (format!("SQLite, file {file}"), format!("sqlite3 {file} \"{insert}\"")),
-        None => {
-            let name = options.url.rsplit('/').next().unwrap_or_default();
-            (format!("PostgreSQL, database {name}"), format!("psql … -c \"{insert}\""))
-        }
+    let (database, by_hand) = if let Some(file) = options.url.strip_prefix("sqlite://") {
+        (format!("SQLite, file {file}"), format!("sqlite3 {file} \"{insert}\""))
+    } else {
+        // The rest of the url may hold a password.
+        let name = options.url.rsplit('/').next().unwrap_or_default();
+        (format!("PostgreSQL, database {name}"), format!("psql {name} -c \"{insert}\""))
     };
     println!("The chat is at http://{}", running.local_addr());
     println!("Database: {database}");

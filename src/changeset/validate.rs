@@ -19,6 +19,7 @@ use super::limits;
 use super::limits::Breach;
 use super::limits::Lengths;
 use crate::schema::AssocKind;
+use crate::schema::Column;
 use crate::schema::Field;
 use crate::schema::Schema;
 use crate::value::FromValue;
@@ -210,7 +211,7 @@ impl Draft {
         if let Value::Text(text) = value {
             return text.trim().is_empty();
         }
-        value.is_null() || (column.is_unset(value) && belongs_to())
+        value.is_null() || (Column::is_unset(value) && belongs_to())
     }
 
     fn check(

@@ -87,9 +87,10 @@ impl LiveClient {
     }
 
     async fn send(&self, command: Command) -> Result<()> {
-        self.commands.send(command).await.map_err(|_| {
-            Error::new(ErrorKind::Unavailable, "the live engine has stopped")
-        })
+        self.commands
+            .send(command)
+            .await
+            .map_err(|_| Error::new(ErrorKind::Unavailable, "the live engine has stopped"))
     }
 
     /// Asks for more queries; [`Event::Loaded`] with the same number answers when all are there or
@@ -128,17 +129,14 @@ impl LiveClient {
     /// Cancel safe: an event not returned is returned by the next call.
     pub async fn next(&self) -> Event {
         loop {
-            match self.mailbox.next().await {
-                // Cancelled while it waits, nothing was asked and the mailbox says it again.
-                Event::Lagged => match self.commands.reserve().await {
-                    Ok(permit) => {
-                        self.mailbox.asked();
-                        permit.send(Command::CatchUp(self.id));
-                    }
-                    Err(_) => return Event::Closed,
-                },
-                event => return event,
+            let event = self.mailbox.next().await;
+            if !matches!(event, Event::Lagged) {
+                return event;
             }
+            // Cancelled while it waits, nothing was asked and the mailbox says it again.
+            let Ok(permit) = self.commands.reserve().await else { return Event::Closed };
+            self.mailbox.asked();
+            permit.send(Command::CatchUp(self.id));
         }
     }
 }

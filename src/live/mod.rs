@@ -12,6 +12,7 @@
 mod audit;
 mod changes;
 pub mod client;
+mod config;
 mod driver;
 mod engine;
 pub mod feed;
@@ -23,9 +24,9 @@ pub mod replica;
 mod result;
 mod router;
 #[cfg(feature = "server")]
-mod session;
-#[cfg(feature = "server")]
 pub mod server;
+#[cfg(feature = "server")]
+mod session;
 pub mod step;
 mod wire_text;
 
@@ -36,8 +37,6 @@ use std::hash::RandomState;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
-use std::time::Instant;
 
 use tokio::sync::mpsc;
 use tokio::sync::watch;
@@ -46,8 +45,9 @@ use tokio::task::JoinSet;
 pub use self::audit::{Audit, Audited};
 use self::changes::Changes;
 pub use self::changes::{RowChange, TableChanges};
-pub use self::client::LiveClient;
 use self::client::Leavers;
+pub use self::client::LiveClient;
+pub use self::config::{Config, Health};
 use self::driver::Driver;
 use self::engine::Engine;
 use self::engine::Setting;
@@ -67,50 +67,6 @@ use crate::query::Plan;
 use crate::query::Query;
 use crate::repo::Repo;
 use crate::schema::Schema;
-
-/// How the live engine is set up.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Config {
-    /// The longest wait between two looks at the log, in case every doorbell failed. One second:
-    /// the price of a lost ring.
-    pub heartbeat: Duration,
-    /// How often a SQLite file is looked at for changes by other processes. 25 ms: below what a
-    /// person notices, and the look costs microseconds.
-    pub poll: Duration,
-    /// How long entries stay in the change log. Two minutes: longer than a deploy.
-    pub retention: Duration,
-    /// How long a result without subscribers is kept for those who come back. Thirty seconds.
-    pub linger: Duration,
-    /// The most live results at once; beyond it new questions are refused. A million.
-    pub most_results: usize,
-    /// Compares every live result with the plain answer at every tick. For tests, and for those who
-    /// want to see it with their own eyes: it costs one run of every live query per tick.
-    pub audit: Option<Audit>,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            heartbeat: Duration::from_secs(1),
-            poll: Duration::from_millis(25),
-            retention: Duration::from_secs(120),
-            linger: Duration::from_secs(30),
-            most_results: 1_000_000,
-            audit: None,
-        }
-    }
-}
-
-/// Whether live results are current.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Health {
-    /// The last look at the log succeeded.
-    Healthy,
-    /// None has since then: results are exact, but of an older state.
-    Behind(Instant),
-}
 
 /// The live engine of one repo; a clone is another handle to it, and with the last one it stops.
 ///

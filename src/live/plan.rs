@@ -71,6 +71,7 @@ pub(crate) fn anchor(plan: &Plan) -> Option<Anchor> {
     shape.filters.iter().find_map(|&filter| anchor_in(shape, &plan.ast.params, filter))
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "other conditions pin no column")]
 fn anchor_in(shape: &Shape, params: &[Value], id: NodeId) -> Option<Anchor> {
     match shape.node(id) {
         Node::And(left, right) => {
@@ -116,7 +117,8 @@ pub struct Explanation {
 impl Explanation {
     pub(crate) fn new(plan: &Plan, semantics: Semantics) -> Self {
         let tier = tier(plan, semantics);
-        let mut tables: Vec<&'static str> = plan.ast.shape.tables().map(|table| table.name).collect();
+        let mut tables: Vec<&'static str> =
+            plan.ast.shape.tables().map(|table| table.name).collect();
         tables.sort_unstable();
         tables.dedup();
         let anchor = anchor(plan).filter(|_| tier != Tier::Rerun);
@@ -137,7 +139,10 @@ impl fmt::Display for Explanation {
         match (self.tier, self.overscan) {
             (Tier::Row, _) => write!(f, "database none per change"),
             (Tier::Window, Some(rows)) => {
-                write!(f, "database none per change; one refill when {rows} rows have left the window")
+                write!(
+                    f,
+                    "database none per change; one refill when {rows} rows have left the window"
+                )
             }
             _ => write!(f, "database one run per tick that touches its tables"),
         }

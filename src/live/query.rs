@@ -120,7 +120,7 @@ impl<O> LiveQuery<O> {
             _live: live,
         };
         match answers.pop() {
-            Some((_, Answer::Snapshot(snapshot))) => this.reset(snapshot.rows.clone())?,
+            Some((_, Answer::Snapshot(snapshot))) => this.reset(&snapshot.rows)?,
             Some((_, Answer::Failed(error))) => return Err(copy(&error)),
             Some((_, Answer::Delta(..))) | None => return Err(stopped()),
         };
@@ -208,7 +208,7 @@ impl<O> LiveQuery<O> {
             }
             Event::Reset { version, mut answers } => match answers.pop() {
                 Some((_, Answer::Snapshot(snapshot))) => {
-                    let ops = self.reset(snapshot.rows.clone())?;
+                    let ops = self.reset(&snapshot.rows)?;
                     self.version = version;
                     Ok(Heard::Diff(Diff { version, ops }))
                 }
@@ -224,8 +224,8 @@ impl<O> LiveQuery<O> {
         }
     }
 
-    fn reset(&mut self, rows: Vec<Keyed>) -> Result<Vec<DiffOp>> {
-        let steps = diff(self.replica.rows(), &rows);
+    fn reset(&mut self, rows: &[Keyed]) -> Result<Vec<DiffOp>> {
+        let steps = diff(self.replica.rows(), rows);
         steps.iter().map(|op| self.apply(op)).collect()
     }
 
@@ -256,7 +256,12 @@ impl<O> LiveQuery<O> {
                 self.rows.remove(at);
                 DiffOp::Remove { at, key: key.clone() }
             }
-            _ => return Err(Error::new(ErrorKind::Stale, "a step had another effect than its kind")),
+            _ => {
+                return Err(Error::new(
+                    ErrorKind::Stale,
+                    "a step had another effect than its kind",
+                ));
+            }
         })
     }
 }

@@ -84,12 +84,7 @@ pub(crate) fn write_row(view: &View, row: &Row, out: &mut String) {
     write_columns(view, row, 0..view.outputs.len(), out);
 }
 
-fn write_columns(
-    view: &View,
-    row: &Row,
-    columns: impl Iterator<Item = usize>,
-    out: &mut String,
-) {
+fn write_columns(view: &View, row: &Row, columns: impl Iterator<Item = usize>, out: &mut String) {
     out.push('{');
     for (count, column) in columns.enumerate() {
         if 0 < count {

@@ -14,8 +14,8 @@ use std::sync::Weak;
 
 use dashmap::DashMap;
 
-pub use self::subscription::{Heard, Subscription};
 use self::subscription::Inbox;
+pub use self::subscription::{Heard, Subscription};
 pub use self::topic::Topic;
 
 /// Delivers messages to the subscribers of a topic, in this process.

@@ -264,7 +264,9 @@ fn absorb(nodes: &mut Vec<Node>, params: &mut Vec<Value>, tree: Tree) -> NodeId 
             let index = index as usize + first_param;
             Node::Param { index: u32::try_from(index).expect("fewer than 2^32 parameters"), kind }
         }
-        Node::Compare(op, left, right) => Node::Compare(op, left.shifted(shift), right.shifted(shift)),
+        Node::Compare(op, left, right) => {
+            Node::Compare(op, left.shifted(shift), right.shifted(shift))
+        }
         Node::And(left, right) => Node::And(left.shifted(shift), right.shifted(shift)),
         Node::Or(left, right) => Node::Or(left.shifted(shift), right.shifted(shift)),
         Node::Not(of) => Node::Not(of.shifted(shift)),
@@ -305,7 +307,9 @@ impl Ast {
     pub(crate) fn filter_column(&mut self, column: usize, value: Value) {
         let kind = self.root().columns[column].kind;
         let tree = Tree::leaf(Node::Column { source: 0, column: index(column) })
-            .join(Tree::param(value, kind), |left, right| Node::Compare(Comparison::Eq, left, right));
+            .join(Tree::param(value, kind), |left, right| {
+                Node::Compare(Comparison::Eq, left, right)
+            });
         let node = self.add(tree);
         self.shape.filters.push(node);
     }

@@ -9,6 +9,7 @@
 pub mod ast;
 pub mod eval;
 mod expr;
+mod like;
 mod plan;
 mod preload;
 mod select;
@@ -17,17 +18,17 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 
-pub use self::expr::{Col, Expr, IntoExpr, Named, Sort, Summable, count};
-pub use self::plan::{Output, Plan};
-pub use self::preload::Preload;
-pub use self::select::{Grouping, Part, Selection, Sorting};
 use self::ast::Ast;
 use self::ast::Comparison;
 use self::ast::Join;
 use self::ast::JoinKind;
 use self::ast::Node;
 use self::ast::Tree;
+pub use self::expr::{Col, Expr, IntoExpr, Named, Sort, Summable, count};
+pub use self::plan::{Output, Plan};
+pub use self::preload::Preload;
 use self::select::add_order;
+pub use self::select::{Grouping, Part, Selection, Sorting};
 use crate::error::Result;
 use crate::schema::Nullable;
 use crate::schema::Present;
@@ -229,9 +230,9 @@ impl<S, O> Query<S, O> {
     }
 }
 
-impl<S: Schema, Q> Query<Q, S> {
+impl<Q, O: Schema> Query<Q, O> {
     /// Loads the rows of an association with the answer: one more statement, however many rows.
-    pub fn preload<T: Schema>(mut self, relation: Relation<S, T>) -> Self {
+    pub fn preload<T: Schema>(mut self, relation: Relation<O, T>) -> Self {
         self.preloads.push(Preload::new(relation));
         self
     }

@@ -102,7 +102,8 @@ fn shown(ast: &mut Ast) -> Vec<Item> {
 }
 
 fn column_node(ast: &mut Ast, source: usize, position: usize) -> NodeId {
-    let tree = super::ast::Tree::leaf(Node::Column { source: index(source), column: index(position) });
+    let tree =
+        super::ast::Tree::leaf(Node::Column { source: index(source), column: index(position) });
     ast.add(tree)
 }
 
@@ -139,6 +140,7 @@ fn complete_order(ast: &mut Ast, items: &[Item], key: &[usize]) {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "everything else is a condition")]
 fn kind_of(shape: &Shape, id: NodeId) -> Kind {
     match shape.node(id) {
         Node::Column { source, column } => {
@@ -154,18 +156,25 @@ fn check(ast: &Ast) -> Result<()> {
     let shape = &ast.shape;
     let root = shape.root().name;
     if !shape.having.is_empty() && shape.group_by.is_empty() && shape.select.is_empty() {
-        return Err(Error::invalid(format!("query on `{root}` has `having` but neither groups nor aggregates")));
+        return Err(Error::invalid(format!(
+            "query on `{root}` has `having` but neither groups nor aggregates"
+        )));
     }
     if shape.is_grouped() && shape.select.is_empty() {
-        return Err(Error::invalid(format!("query on `{root}` groups rows: say with `select` what it shows")));
+        return Err(Error::invalid(format!(
+            "query on `{root}` groups rows: say with `select` what it shows"
+        )));
     }
     for node in &shape.nodes {
-        match *node {
-            Node::Column { source, .. } if shape.sources.len() <= usize::from(source) => {
-                return Err(Error::invalid(format!("query on `{root}` uses a column of another query")));
-            }
-            Node::Like(_, pattern, _) => check_pattern(ast, pattern)?,
-            _ => {}
+        if let Node::Column { source, .. } = *node
+            && shape.sources.len() <= usize::from(source)
+        {
+            return Err(Error::invalid(format!(
+                "query on `{root}` uses a column of another query"
+            )));
+        }
+        if let Node::Like(_, pattern, _) = *node {
+            check_pattern(ast, pattern)?;
         }
     }
     Ok(())

@@ -42,7 +42,8 @@ impl<S: Schema> Preload<S> {
     pub fn new<T: Schema>(relation: Relation<S, T>) -> Self {
         let ask = move |owners: &[S]| {
             let (mine, theirs) = columns(relation)?;
-            let mut keys: Vec<Value> = owners.iter().map(|owner| owner.dump().swap_remove(mine)).collect();
+            let mut keys: Vec<Value> =
+                owners.iter().map(|owner| owner.dump().swap_remove(mine)).collect();
             keys.retain(|key| !key.is_null());
             keys.sort_unstable();
             keys.dedup();

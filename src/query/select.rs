@@ -45,6 +45,7 @@ fn push(ast: &mut Ast, tree: Tree, name: Option<&'static str>, kind: Kind) {
     ast.shape.select.push(Item { node, name, kind });
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "conditions have no name of their own")]
 fn default_name(ast: &Ast, node: Node) -> &'static str {
     match node {
         Node::Column { source, column } => {

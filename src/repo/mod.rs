@@ -16,6 +16,7 @@ mod raw;
 mod read;
 mod run;
 mod transaction;
+mod tx;
 mod write;
 mod write_all;
 
@@ -26,7 +27,7 @@ pub use self::config::Config;
 pub use self::observe::Observer;
 use self::observe::Observers;
 pub use self::transaction::Isolation;
-use self::transaction::Tx;
+use self::tx::Tx;
 pub use self::write::IntoChangeset;
 pub use self::write_all::Sets;
 use crate::adapter::ErasedAdapter;

@@ -70,7 +70,9 @@ impl Repo {
         let mut rows = self.all(query).await?;
         match rows.len() {
             0 | 1 => Ok(rows.pop()),
-            _ => Err(Error::invalid(format!("more than one row of `{root}` where one was asked for"))),
+            _ => Err(Error::invalid(format!(
+                "more than one row of `{root}` where one was asked for"
+            ))),
         }
     }
 

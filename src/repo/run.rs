@@ -55,7 +55,11 @@ impl Repo {
 
     /// Runs one statement that writes; outside a transaction it is a transaction of its own, and
     /// announced.
-    pub(super) async fn run_write(&self, statement: Statement, changes: Vec<Change>) -> Result<Answer> {
+    pub(super) async fn run_write(
+        &self,
+        statement: Statement,
+        changes: Vec<Change>,
+    ) -> Result<Answer> {
         self.run_write_with(statement, |_| changes).await
     }
 
@@ -88,13 +92,11 @@ impl Repo {
         let span = debug_span!(target: "recto", "recto.query", name = telemetry::QUERY);
         let limit = self.shared.config.timeout;
         let work = async {
-            match &self.tx {
-                Some(tx) => within(limit, effect, tx.run(self.level, statements)).await,
-                None => {
-                    let mut lease = self.shared.pool.checkout(access).await?;
-                    within(limit, effect, lease.run(statements)).await
-                }
+            if let Some(tx) = &self.tx {
+                return within(limit, effect, tx.run(self.level, statements)).await;
             }
+            let mut lease = self.shared.pool.checkout(access).await?;
+            within(limit, effect, lease.run(statements)).await
         };
         work.instrument(span).await
     }

@@ -13,14 +13,14 @@ use tokio::sync::Mutex;
 
 use super::Repo;
 use super::run::within;
+use super::tx::Tx;
+use super::tx::over;
+use super::tx::statement;
 use crate::adapter::Access;
-use crate::adapter::Answer;
 use crate::adapter::Effect;
 use crate::adapter::Lease;
-use crate::adapter::Statement;
 use crate::adapter::sql::Begin;
 use crate::adapter::sql::Capability;
-use crate::change::Change;
 use crate::error::Error;
 use crate::error::Result;
 
@@ -37,62 +37,6 @@ pub enum Isolation {
     /// As if transactions came one after the other; otherwise a
     /// [`Conflict`](crate::ErrorKind::Conflict).
     Serializable,
-}
-
-/// One open transaction.
-pub(super) struct Tx {
-    lease: Mutex<Option<Lease>>,
-    /// How many savepoints are open.
-    level: AtomicU32,
-    /// A statement failed, and the database refuses all others until a rollback.
-    is_aborted: AtomicBool,
-    /// Whether a failed statement does that.
-    aborts: bool,
-    changes: StdMutex<Vec<Change>>,
-}
-
-fn statement(sql: &str, effect: Effect) -> Statement {
-    Statement { sql: sql.into(), params: Vec::new(), kinds: Arc::from([]), effect }
-}
-
-impl Tx {
-    pub(super) async fn run(&self, level: u32, statements: Vec<Statement>) -> Result<Vec<Answer>> {
-        if level != self.level.load(Ordering::Acquire) {
-            return Err(Error::invalid(
-                "this handle's transaction is not the innermost: use the handle that `transact` gave",
-            ));
-        }
-        let mut lease = self.lease.lock().await;
-        let lease = lease.as_mut().ok_or_else(over)?;
-        let result = lease.run(statements).await;
-        if result.is_err() && self.aborts {
-            self.is_aborted.store(true, Ordering::Release);
-        }
-        result
-    }
-
-    pub(super) async fn batch(&self, level: u32, script: &str) -> Result<()> {
-        self.run(level, Vec::new()).await?;
-        let mut lease = self.lease.lock().await;
-        let lease = lease.as_mut().ok_or_else(over)?;
-        let result = lease.batch(script).await;
-        if result.is_err() && self.aborts {
-            self.is_aborted.store(true, Ordering::Release);
-        }
-        result
-    }
-
-    fn changes(&self) -> std::sync::MutexGuard<'_, Vec<Change>> {
-        self.changes.lock().expect("no holder of this lock panics")
-    }
-
-    pub(super) fn note(&self, changes: Vec<Change>) {
-        self.changes().extend(changes);
-    }
-}
-
-fn over() -> Error {
-    Error::invalid("the transaction is over: its handle cannot be used any more")
 }
 
 /// Takes the connection away from handles that outlive the transaction.
@@ -215,8 +159,8 @@ impl Repo {
         let mut lease = held.take().ok_or_else(over)?;
         drop(held);
         drop(ending);
-        let is_whole = tx.level.load(Ordering::Acquire) == 0
-            && !tx.is_aborted.load(Ordering::Acquire);
+        let is_whole =
+            tx.level.load(Ordering::Acquire) == 0 && !tx.is_aborted.load(Ordering::Acquire);
         if result.is_ok() && is_whole {
             let commit = vec![statement("commit", Effect::Keeps)];
             if let Err(error) = within(limit, Effect::Keeps, lease.run(commit)).await {
@@ -261,11 +205,10 @@ impl Repo {
         let noted = tx.changes().len();
         // Until it is put back, handles of other levels are refused; dropped half-way, all are.
         tx.level.store(level, Ordering::Release);
-        let handle =
-            Self { shared: Arc::clone(&self.shared), tx: Some(Arc::clone(&tx)), level };
+        let handle = Self { shared: Arc::clone(&self.shared), tx: Some(Arc::clone(&tx)), level };
         let result = work(handle).await;
-        let is_whole = tx.level.load(Ordering::Acquire) == level
-            && !tx.is_aborted.load(Ordering::Acquire);
+        let is_whole =
+            tx.level.load(Ordering::Acquire) == level && !tx.is_aborted.load(Ordering::Acquire);
         if result.is_ok() && is_whole {
             tx.run(level, simple(format!("release {name}"))).await?;
             tx.level.store(self.level, Ordering::Release);

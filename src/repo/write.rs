@@ -15,6 +15,7 @@ use crate::changeset::WriteError;
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::error::Result;
+use crate::schema::Column;
 use crate::schema::FilledBy;
 use crate::schema::RowReader;
 use crate::schema::Schema;
@@ -76,11 +77,11 @@ pub(super) fn filled(
     let pairs = values.into_iter().enumerate().filter_map(|(index, value)| {
         let column = &table.columns[index];
         let value = match column.filled_by {
-            FilledBy::Program => value,
-            FilledBy::Database if column.is_unset(&value) => return None,
-            FilledBy::NewUuid if column.is_unset(&value) => Value::Uuid(Uuid::now_v7()),
+            FilledBy::Database if Column::is_unset(&value) => return None,
+            FilledBy::NewUuid if Column::is_unset(&value) => Value::Uuid(Uuid::now_v7()),
             FilledBy::InsertTime | FilledBy::UpdateTime if !is_changed(index) => now.clone(),
-            FilledBy::Database
+            FilledBy::Program
+            | FilledBy::Database
             | FilledBy::NewUuid
             | FilledBy::InsertTime
             | FilledBy::UpdateTime => value,
@@ -124,10 +125,7 @@ impl Repo {
     /// # Ok(())
     /// # });
     /// ```
-    pub async fn insert<S: Schema>(
-        &self,
-        row: impl IntoChangeset<S>,
-    ) -> Result<S, WriteError<S>> {
+    pub async fn insert<S: Schema>(&self, row: impl IntoChangeset<S>) -> Result<S, WriteError<S>> {
         let changeset = valid(row.into_changeset())?;
         let table = S::table();
         let is_changed = |index| changeset.changed_columns().any(|(changed, _)| changed == index);
@@ -198,10 +196,7 @@ impl Repo {
     /// # Errors
     ///
     /// As [`Repo::insert`]; [`Stale`](ErrorKind::Stale) when the row is gone already.
-    pub async fn delete<S: Schema>(
-        &self,
-        row: impl IntoChangeset<S>,
-    ) -> Result<(), WriteError<S>> {
+    pub async fn delete<S: Schema>(&self, row: impl IntoChangeset<S>) -> Result<(), WriteError<S>> {
         let changeset = valid(row.into_changeset())?;
         let table = S::table();
         let stored = changeset.base().dump();

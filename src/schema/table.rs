@@ -27,6 +27,10 @@ pub struct Table {
 
 impl Table {
     /// A table; for the derive and for schemas written by hand.
+    ///
+    /// # Panics
+    ///
+    /// Where `primary_key` is empty; in a `static`, while compiling.
     pub const fn new(
         name: &'static str,
         columns: &'static [Column],
@@ -103,6 +107,11 @@ impl Table {
             return Ok(());
         }
         let error = mismatch(column.kind, value);
-        Err(Error::invalid(format!("column `{}` of `{}`: {}", column.name, self.name, error.what())))
+        Err(Error::invalid(format!(
+            "column `{}` of `{}`: {}",
+            column.name,
+            self.name,
+            error.what()
+        )))
     }
 }

@@ -69,10 +69,8 @@ macro_rules! convert {
 
             fn from_value(value: &Value) -> Result<Self> {
                 let from = $from;
-                match value {
-                    Value::$variant(inner) => from(inner),
-                    _ => Err(mismatch(Self::KIND, value)),
-                }
+                let Value::$variant(inner) = value else { return Err(mismatch(Self::KIND, value)) };
+                from(inner)
             }
         }
     )*};
@@ -106,7 +104,21 @@ macro_rules! into_value {
 }
 
 into_value!(
-    bool, i16, i32, i64, f32, f64, String, &str, Uuid, Decimal, Date, Time, Timestamp, Json, Vec<u8>
+    bool,
+    i16,
+    i32,
+    i64,
+    f32,
+    f64,
+    String,
+    &str,
+    Uuid,
+    Decimal,
+    Date,
+    Time,
+    Timestamp,
+    Json,
+    Vec<u8>
 );
 
 /// Types whose `Vec` is an array column; `u8` is not one, since `Vec<u8>` is bytes.
@@ -136,10 +148,8 @@ impl<T: ArrayItem> FromValue for Vec<T> {
     const KIND: Kind = Kind::Array(&T::KIND);
 
     fn from_value(value: &Value) -> Result<Self> {
-        match value {
-            Value::Array(values) => values.iter().map(T::from_value).collect(),
-            _ => Err(mismatch(Self::KIND, value)),
-        }
+        let Value::Array(values) = value else { return Err(mismatch(Self::KIND, value)) };
+        values.iter().map(T::from_value).collect()
     }
 }
 

@@ -85,7 +85,10 @@ impl Kind {
             Self::I32 => cast_int(outside, i64::from(i32::MIN), i64::from(i32::MAX)),
             Self::I64 => cast_int(outside, i64::MIN, i64::MAX),
             Self::F32 => cast_float(outside).map(|value| {
-                #[expect(clippy::cast_possible_truncation, reason = "a 32-bit column rounds, as the database would")]
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    reason = "a 32-bit column rounds, as the database would"
+                )]
                 let narrow = value as f32;
                 Value::Float(f64::from(narrow))
             }),
@@ -93,16 +96,7 @@ impl Kind {
             Self::Text => outside.as_str().filter(|text| !text.contains('\0')).map(Value::text),
             Self::Bytes => outside.as_str().and_then(cast_hex),
             Self::Uuid => parse(outside).map(Value::Uuid),
-            Self::Decimal => match outside {
-                Json::Number(number) => {
-                    let text = number.to_string();
-                    Decimal::from_str_exact(&text)
-                        .or_else(|_| Decimal::from_scientific(&text))
-                        .ok()
-                        .map(Value::Decimal)
-                }
-                _ => Decimal::from_str_exact(outside.as_str()?.trim()).ok().map(Value::Decimal),
-            },
+            Self::Decimal => cast_decimal(outside).map(Value::Decimal),
             Self::Date => parse(outside).map(Value::Date),
             Self::Time => parse(outside).map(Value::Time),
             Self::Timestamp => parse(outside).map(Value::Timestamp),
@@ -132,7 +126,9 @@ impl Kind {
             | (Self::Json, Value::Json(_)) => true,
             (Self::I32, Value::Int(value)) => i32::try_from(*value).is_ok(),
             (Self::I16, Value::Int(value)) => i16::try_from(*value).is_ok(),
-            (Self::Array(item), Value::Array(values)) => values.iter().all(|value| item.holds(value)),
+            (Self::Array(item), Value::Array(values)) => {
+                values.iter().all(|value| item.holds(value))
+            }
             _ => false,
         }
     }
@@ -163,6 +159,14 @@ fn cast_int(outside: &Json, least: i64, most: i64) -> Option<Value> {
 
 fn cast_float(outside: &Json) -> Option<f64> {
     outside.as_f64().or_else(|| parse(outside))
+}
+
+fn cast_decimal(outside: &Json) -> Option<Decimal> {
+    let Json::Number(number) = outside else {
+        return Decimal::from_str_exact(outside.as_str()?.trim()).ok();
+    };
+    let text = number.to_string();
+    Decimal::from_str_exact(&text).or_else(|_| Decimal::from_scientific(&text)).ok()
 }
 
 fn cast_hex(text: &str) -> Option<Value> {

@@ -7,11 +7,12 @@
 //! lives in `query`.
 
 mod convert;
+mod json;
 mod kind;
+mod row;
 mod time;
 
 use std::cmp::Ordering;
-use std::fmt;
 use std::hash::Hash;
 use std::hash::Hasher;
 use std::sync::Arc;
@@ -22,7 +23,10 @@ pub use uuid::Uuid;
 
 pub(crate) use self::convert::mismatch;
 pub use self::convert::{ArrayItem, FromValue, ToValue};
+#[cfg(feature = "live")]
+pub(crate) use self::json::write_json_text;
 pub use self::kind::Kind;
+pub use self::row::{Key, Row};
 pub use self::time::{Date, Time, Timestamp};
 
 /// One value of one column.
@@ -90,57 +94,6 @@ impl Value {
         }
     }
 
-    /// Writes the value as JSON onto `out`, as clients see it.
-    ///
-    /// Integers and decimals beyond what a double holds exactly (2^53) become text, and so do
-    /// `NaN` and the infinities, since JSON has no word for them.
-    pub fn write_json(&self, out: &mut String) {
-        use std::fmt::Write;
-        const EXACT: u64 = 1 << 53;
-        let written = match self {
-            Self::Null => write!(out, "null"),
-            Self::Bool(value) => write!(out, "{value}"),
-            Self::Int(value) if value.unsigned_abs() <= EXACT => write!(out, "{value}"),
-            Self::Int(value) => write!(out, "\"{value}\""),
-            Self::Float(value) if value.is_finite() => {
-                out.push_str(&Json::from(*value).to_string());
-                Ok(())
-            }
-            Self::Float(value) => write!(out, "\"{value}\""),
-            Self::Text(value) => {
-                write_json_text(value, out);
-                Ok(())
-            }
-            Self::Bytes(value) => {
-                out.push('"');
-                for byte in value.iter() {
-                    out.push(char::from(b"0123456789abcdef"[usize::from(byte >> 4)]));
-                    out.push(char::from(b"0123456789abcdef"[usize::from(byte & 15)]));
-                }
-                out.push('"');
-                Ok(())
-            }
-            Self::Uuid(value) => write!(out, "\"{value}\""),
-            Self::Decimal(value) => write!(out, "\"{value}\""),
-            Self::Date(value) => write!(out, "\"{value}\""),
-            Self::Time(value) => write!(out, "\"{value}\""),
-            Self::Timestamp(value) => write!(out, "\"{value}\""),
-            Self::Json(value) => write!(out, "{value}"),
-            Self::Array(values) => {
-                out.push('[');
-                for (index, value) in values.iter().enumerate() {
-                    if 0 < index {
-                        out.push(',');
-                    }
-                    value.write_json(out);
-                }
-                out.push(']');
-                Ok(())
-            }
-        };
-        written.expect("writing to a `String` cannot fail");
-    }
-
     fn rank(&self) -> u8 {
         match self {
             Self::Null => 0,
@@ -158,33 +111,6 @@ impl Value {
             Self::Array(_) => 12,
         }
     }
-}
-
-/// Writes `text` as a JSON string, quotes and all.
-pub(crate) fn write_json_text(text: &str, out: &mut String) {
-    out.push('"');
-    let mut start = 0;
-    for (index, byte) in text.bytes().enumerate() {
-        let escape = match byte {
-            b'"' => "\\\"",
-            b'\\' => "\\\\",
-            b'\n' => "\\n",
-            b'\r' => "\\r",
-            b'\t' => "\\t",
-            0..0x20 => "",
-            _ => continue,
-        };
-        out.push_str(&text[start..index]);
-        if escape.is_empty() {
-            use std::fmt::Write;
-            write!(out, "\\u{byte:04x}").expect("writing to a `String` cannot fail");
-        } else {
-            out.push_str(escape);
-        }
-        start = index + 1;
-    }
-    out.push_str(&text[start..]);
-    out.push('"');
 }
 
 /// Floats in the order of PostgreSQL: `NaN` is one value and the greatest, zeros are equal.
@@ -248,86 +174,6 @@ impl Hash for Value {
             Self::Json(value) => value.to_string().hash(state),
             Self::Array(value) => value.hash(state),
         }
-    }
-}
-
-/// The values of one row, in the order of the statement that read it.
-///
-/// # Shape
-///
-/// A clone is a reference-count bump.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Row(Arc<[Value]>);
-
-impl Row {
-    /// The values, in order.
-    pub fn values(&self) -> &[Value] {
-        &self.0
-    }
-
-    /// True when both are one allocation, which is a cheap sign that nothing changed.
-    pub fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl From<Vec<Value>> for Row {
-    fn from(values: Vec<Value>) -> Self {
-        Self(values.into())
-    }
-}
-
-impl FromIterator<Value> for Row {
-    fn from_iter<I: IntoIterator<Item = Value>>(values: I) -> Self {
-        Self(values.into_iter().collect())
-    }
-}
-
-/// What tells one row of an answer from all others: its primary key, or several of them.
-///
-/// # Shape
-///
-/// One value or more; no value at all names the only row of an answer that has just one.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Key(Arc<[Value]>);
-
-impl Key {
-    /// The parts of the key, in the order of the primary key.
-    pub fn values(&self) -> &[Value] {
-        &self.0
-    }
-
-    /// Writes the key as clients see it: a number or text as such, several parts as the text of
-    /// a JSON array, so that a key is always a JSON scalar.
-    pub fn write_json(&self, out: &mut String) {
-        match &*self.0 {
-            [value @ (Value::Int(_) | Value::Text(_) | Value::Uuid(_))] => value.write_json(out),
-            values => {
-                let mut array = String::new();
-                Value::Array(values.into()).write_json(&mut array);
-                write_json_text(&array, out);
-            }
-        }
-    }
-}
-
-impl From<Vec<Value>> for Key {
-    fn from(values: Vec<Value>) -> Self {
-        Self(values.into())
-    }
-}
-
-impl FromIterator<Value> for Key {
-    fn from_iter<I: IntoIterator<Item = Value>>(values: I) -> Self {
-        Self(values.into_iter().collect())
-    }
-}
-
-impl fmt::Debug for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = String::new();
-        self.write_json(&mut text);
-        f.write_str(&text)
     }
 }
 

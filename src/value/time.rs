@@ -121,10 +121,12 @@ impl fmt::Display for Date {
         match *self {
             Self::INFINITY => f.write_str("infinity"),
             Self::NEG_INFINITY => f.write_str("-infinity"),
-            Self(days) => match EPOCH.checked_add(jiff::SignedDuration::from_hours(i64::from(days) * 24)) {
-                Ok(day) => write!(f, "{day}"),
-                Err(_) => write!(f, "{days} days"),
-            },
+            Self(days) => {
+                match EPOCH.checked_add(jiff::SignedDuration::from_hours(i64::from(days) * 24)) {
+                    Ok(day) => write!(f, "{day}"),
+                    Err(_) => write!(f, "{days} days"),
+                }
+            }
         }
     }
 }
@@ -217,10 +219,7 @@ mod tests {
         assert_eq!(check::<Date>("2026-11-22"), "2026-11-22");
         assert_eq!(check::<Time>("08:00"), "08:00:00.000000");
         assert_eq!(check::<Time>("24:00:00"), "24:00:00.000000");
-        assert_eq!(
-            check::<Date>("soon"),
-            "invalid: `soon` is not a date such as 2026-11-22"
-        );
+        assert_eq!(check::<Date>("soon"), "invalid: `soon` is not a date such as 2026-11-22");
     }
 
     #[test]

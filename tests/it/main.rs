@@ -1,5 +1,8 @@
 //! Everything that needs a real database, a real socket or a real browser.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::print_stdout, reason = "a long test tells what it counted")]
+
 mod chat;
 mod live;
 mod support;

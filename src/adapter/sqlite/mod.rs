@@ -1,7 +1,24 @@
 //! SQLite: a file, or a database in memory.
 //!
 //! A file has one writing connection and several reading ones; a database in memory has one
-//! connection for everything. All locks are waited for [`BUSY_TIMEOUT`] long.
+//! connection for everything. Locks are waited for, five seconds long.
+//!
+//! What a column holds, and what type to give it:
+//!
+//! | kind | stored as | column |
+//! |---|---|---|
+//! | boolean | 0 or 1 | `integer` |
+//! | integers, floats | as they are; no `NaN` | `integer`, `real` |
+//! | text, bytes | as they are; text without NUL | `text`, `blob` |
+//! | decimal | text without trailing zeros; `collate recto_decimal` sorts it | `text` |
+//! | UUID | lowercase text with hyphens | `text` |
+//! | date | `2026-11-22`, `infinity`, `-infinity` | `text` |
+//! | time | `08:00:00.000000` | `text` |
+//! | timestamp | `2026-11-22T08:00:00.000000Z`, `infinity`, `-infinity` | `text` |
+//! | JSON | text | `text` |
+//!
+//! Anything else that another program wrote there is an error when it is read. Arrays there are
+//! none. A column declared `collate nocase` compares otherwise than this crate expects.
 //!
 //! **Invariant:** one transaction at a time on each thread: whoever has one open holds the thread's
 //! only permit, so that handles to one database in memory never run into each other's transaction.

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use super::*;
+use crate::adapter::Pool;
+use crate::adapter::PoolConfig;
 use crate::error::Rule;
 use crate::value::Date;
 use crate::value::Decimal;
@@ -399,4 +401,45 @@ async fn missing_parameters_are_counted() {
         check(&mut connection, "select ?1, ?2").await,
         "invalid: `select ?1, ?2` takes 2 parameters, and 0 were given"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_gives_up_leaves_nothing_half_done() {
+    let scratch = Scratch::new("give-up");
+    let config = PoolConfig { max_size: 4, wait: Duration::from_secs(20) };
+    let pool = Pool::new(Arc::new(Sqlite::open(&scratch.0)), &config);
+    let setup = "create table t (id integer primary key, amount integer); \
+                 insert into t values (1, 500), (2, 500)";
+    pool.checkout(Access::Write).await.unwrap().batch(setup).await.unwrap();
+    let mut workers = tokio::task::JoinSet::new();
+    for worker in 0..4_u64 {
+        let pool = pool.clone();
+        workers.spawn(async move {
+            for round in 0..60_u64 {
+                let transfer = async {
+                    let mut lease = pool.checkout(Access::Write).await?;
+                    lease.pin();
+                    lease.run(vec![statement("begin immediate", &[])]).await?;
+                    let take = "update t set amount = amount - 1 where id = 1";
+                    lease.run(vec![statement(take, &[])]).await?;
+                    let put = "update t set amount = amount + 1 where id = 2";
+                    lease.run(vec![statement(put, &[]), statement("commit", &[])]).await?;
+                    lease.unpin();
+                    Ok::<_, Error>(())
+                };
+                // From giving up at once to coming to the end.
+                let patience = Duration::from_micros((worker * 61 + round * 37) % 700);
+                if let Ok(result) = tokio::time::timeout(patience, transfer).await {
+                    result.unwrap();
+                }
+                let mut lease = pool.checkout(Access::Read).await.unwrap();
+                let ask = statement("select sum(amount) from t", &[]);
+                let answers = lease.run(vec![ask]).await.unwrap();
+                assert_eq!(answers[0].rows[0].values(), [Value::Int(1000)]);
+            }
+        });
+    }
+    while let Some(result) = workers.join_next().await {
+        result.unwrap();
+    }
 }

@@ -4,17 +4,18 @@ use std::collections::HashMap;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::Engine;
 use super::super::client::ClientId;
 use super::super::client::Wanted;
 use super::super::mailbox::Event;
 use super::super::mailbox::Mailbox;
 use super::super::mailbox::Name;
+use super::super::result::LiveResult;
 use super::super::router::ResultId;
 use super::super::step::Answer;
 use super::super::step::Cursor;
 use super::super::step::Step;
 use super::super::step::Version;
+use super::Engine;
 use crate::error::Error;
 
 /// One client and what it watches.
@@ -86,15 +87,16 @@ impl Engine {
         }
     }
 
-    fn unsubscribe(&mut self, client: ClientId, name: &Name, result: ResultId) {
+    fn unsubscribe(&mut self, client: ClientId, name: &Name, id: ResultId) {
         let heartbeats = self.heartbeats;
-        let Some(result) = self.results.get_mut(&result) else { return };
+        let Some(result) = self.results.get_mut(&id) else { return };
         let who = |(held, called): &(ClientId, Name)| *held == client && called == name;
         if let Some(place) = result.subscribers.iter().position(who) {
             result.subscribers.swap_remove(place);
         }
         if result.subscribers.is_empty() {
             result.idle_since = Some(heartbeats);
+            self.idle.insert(id);
         }
     }
 
@@ -134,6 +136,7 @@ impl Engine {
     fn subscribe(&mut self, id: ClientId, name: Name, result: ResultId) {
         let Some(client) = self.clients.get_mut(&id) else { return };
         client.queries.insert(Arc::clone(&name), result);
+        self.idle.remove(&result);
         if let Some(result) = self.results.get_mut(&result) {
             result.idle_since = None;
             result.subscribers.push((id, name));
@@ -149,7 +152,7 @@ impl Engine {
         self.answer(|engine, waiting| match &waiting.what {
             What::Barrier => false,
             What::Queries(parts) => parts.iter().all(|part| match part.result {
-                Ok(id) => engine.results.get(&id).is_none_or(|result| result.is_live()),
+                Ok(id) => engine.results.get(&id).is_none_or(LiveResult::is_live),
                 Err(_) => true,
             }),
         });

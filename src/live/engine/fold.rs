@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::Engine;
 use super::super::client::ClientId;
 use super::super::feed::Keys;
 use super::super::feed::News;
@@ -17,6 +16,7 @@ use super::super::result::Stage;
 use super::super::result::Touch;
 use super::super::router::ResultId;
 use super::super::step::Step;
+use super::Engine;
 use crate::adapter::Statement;
 use crate::schema::Table;
 use crate::value::Row;
@@ -52,18 +52,14 @@ impl Engine {
     /// between the state they were read at and the tick is added to the tick: reading a row once
     /// too often changes nothing.
     pub(crate) fn begin(&mut self, tick: &mut Tick) {
+        if self.pending.is_empty() {
+            self.recent.clear();
+            return;
+        }
         let own = tick.touched.clone();
         self.activate(tick);
-        let is_pending = self.results.values().any(|result| !result.is_live());
-        if is_pending {
-            self.recent.push_back(Recent {
-                position: tick.position.clone(),
-                news: tick.news,
-                touched: own,
-            });
-        } else {
-            self.recent.clear();
-        }
+        let (position, news) = (tick.position.clone(), tick.news);
+        self.recent.push_back(Recent { position, news, touched: own });
     }
 
     /// The schemas whose touched rows must be read to fold `tick`.
@@ -95,7 +91,8 @@ impl Engine {
     fn activate(&mut self, tick: &mut Tick) {
         let mut ready = Vec::new();
         let mut stale = Vec::new();
-        for (&id, result) in &self.results {
+        for &id in &self.pending {
+            let Some(result) = self.results.get(&id) else { continue };
             let Stage::Loaded(_, at) = &result.stage else { continue };
             let mut missed = self.recent.iter().filter(|recent| !at.covers(&recent.position));
             if at.epoch != tick.position.epoch || missed.any(|recent| recent.news == News::Lost) {
@@ -116,6 +113,7 @@ impl Engine {
             let Some(result) = self.results.get_mut(&id) else { continue };
             if let Stage::Loaded(rows, _) = std::mem::replace(&mut result.stage, Stage::Loading) {
                 result.activate(rows, version);
+                self.pending.remove(&id);
                 self.route(id);
             }
         }

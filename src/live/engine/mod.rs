@@ -14,15 +14,15 @@ use std::collections::HashSet;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use self::fold::Recent;
-pub(crate) use self::fold::Touched;
 use self::clients::Client;
 use self::clients::Waiting;
+use self::fold::Recent;
+pub(crate) use self::fold::Touched;
 use super::client::ClientId;
 use super::client::Command;
+use super::result::LiveResult;
 use super::router::ResultId;
 use super::router::Router;
-use super::result::LiveResult;
 use super::step::Version;
 use crate::adapter::sql::Dialect;
 use crate::query::Plan;
@@ -55,6 +55,10 @@ pub(crate) struct Engine {
     router: Router,
     clients: HashMap<ClientId, Client>,
     waiting: Vec<Waiting>,
+    /// Results that are not live yet.
+    pending: HashSet<ResultId>,
+    /// Results without subscribers.
+    idle: HashSet<ResultId>,
     /// Results whose rows somebody must begin to read.
     to_load: Vec<ResultId>,
     /// The ticks since the oldest read that is on its way.
@@ -82,6 +86,8 @@ impl Engine {
             router: Router::default(),
             clients: HashMap::new(),
             waiting: Vec::new(),
+            pending: HashSet::new(),
+            idle: HashSet::new(),
             to_load: Vec::new(),
             recent: VecDeque::new(),
             changed: HashSet::new(),
@@ -104,10 +110,8 @@ impl Engine {
     /// True when a tick would let somebody who waits go on.
     pub(crate) fn wants_tick(&self) -> bool {
         self.is_unsure
-            || self.waiting.iter().any(|waiting| waiting.is_barrier())
-            || self.results.values().any(|result| {
-                matches!(result.stage, super::result::Stage::Loaded(..))
-            })
+            || self.waiting.iter().any(Waiting::is_barrier)
+            || self.pending.iter().filter_map(|id| self.results.get(id)).any(LiveResult::is_loaded)
     }
 
     /// Counts a heartbeat: results that nobody wants any more are let go.
@@ -115,11 +119,13 @@ impl Engine {
         self.heartbeats += 1;
         let now = self.heartbeats;
         let linger = self.setting.linger;
-        let idle = self.results.iter().filter(|(_, result)| {
-            result.idle_since.is_some_and(|since| since + linger <= now)
-        });
-        let idle: Vec<ResultId> = idle.map(|(&id, _)| id).collect();
-        for id in idle {
+        let is_over = |id: &&ResultId| {
+            let result = self.results.get(id);
+            result
+                .is_some_and(|result| result.idle_since.is_some_and(|since| since + linger <= now))
+        };
+        let over: Vec<ResultId> = self.idle.iter().filter(is_over).copied().collect();
+        for id in over {
             self.drop_result(id);
         }
     }

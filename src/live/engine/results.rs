@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use super::Engine;
-use super::super::feed::snapshot::Position;
 use super::super::audit::Audited;
+use super::super::client::ClientId;
+use super::super::feed::snapshot::Position;
 use super::super::mailbox::Event;
 use super::super::mailbox::Name;
-use super::super::client::ClientId;
 use super::super::plan::Tier;
 use super::super::plan::tier;
 use super::super::result::LiveResult;
@@ -15,6 +14,7 @@ use super::super::result::Stage;
 use super::super::result::statement;
 use super::super::router::ResultId;
 use super::super::step::Answer;
+use super::Engine;
 use crate::adapter::Statement;
 use crate::error::Error;
 use crate::error::ErrorKind;
@@ -56,6 +56,7 @@ impl Engine {
         self.next_result += 1;
         self.by_plan.insert(Arc::clone(&result.plan), id);
         self.results.insert(id, result);
+        self.pending.insert(id);
         self.to_load.push(id);
         Ok(id)
     }
@@ -126,6 +127,8 @@ impl Engine {
         let result = self.results.remove(&id)?;
         self.by_plan.remove(&result.plan);
         self.changed.remove(&id);
+        self.pending.remove(&id);
+        self.idle.remove(&id);
         self.unroute(id, &result);
         Some(result)
     }

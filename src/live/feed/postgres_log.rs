@@ -56,10 +56,11 @@ create table if not exists recto.watched (tab text primary key, relid oid not nu
 fn key(table: &Table, row: &str, dialect: &dyn Dialect) -> Result<String> {
     let part = |column: &Column| -> Result<String> {
         let name = format!("{row}.{}", quoted_name(column.name, dialect)?);
-        Ok(match column.kind {
-            // As text JSON would show bytes as the session wants them, not in one form.
-            Kind::Bytes => format!("pg_catalog.encode({name}, 'hex')"),
-            _ => name,
+        // As text JSON would show bytes as the session wants them, not in one form.
+        Ok(if column.kind == Kind::Bytes {
+            format!("pg_catalog.encode({name}, 'hex')")
+        } else {
+            name
         })
     };
     let parts: Vec<String> = table.key_columns().map(part).collect::<Result<_>>()?;
@@ -75,9 +76,8 @@ fn function(table: &Table) -> String {
     let clean: String =
         table.name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     // Long names are told apart by a hash, since identifiers end at 63 bytes.
-    let hash = table.name.bytes().fold(5381_u32, |hash, byte| {
-        hash.wrapping_mul(33) ^ u32::from(byte)
-    });
+    let hash =
+        table.name.bytes().fold(5381_u32, |hash, byte| hash.wrapping_mul(33) ^ u32::from(byte));
     let short: String = clean.chars().take(40).collect();
     format!("recto.\"log_{short}_{hash:08x}\"")
 }

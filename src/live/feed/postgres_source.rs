@@ -16,8 +16,7 @@ use crate::error::Result;
 use crate::value::Value;
 
 /// Writes the marker of a new epoch, unless another process was first.
-pub(super) const MARK: &str =
-    "insert into recto.epoch default values on conflict do nothing";
+pub(super) const MARK: &str = "insert into recto.epoch default values on conflict do nothing";
 
 /// The state, and what tells lives of the database apart.
 const STATE: &str = "select pg_current_snapshot()::text, \
@@ -53,10 +52,7 @@ pub(super) fn look(since: Option<&Position>) -> Vec<Statement> {
 }
 
 fn text(value: &Value) -> &str {
-    match value {
-        Value::Text(text) => text,
-        _ => "",
-    }
+    if let Value::Text(text) = value { text } else { "" }
 }
 
 /// Reads the answers to [`look`], the answer to `begin` in front.

@@ -30,7 +30,12 @@ pub(crate) struct Retention {
 
 impl Retention {
     /// Notes where the feed stands, and returns a position from `keep` ago, once there is one.
-    pub(crate) fn note(&mut self, now: Instant, position: &Position, keep: Duration) -> Option<Position> {
+    pub(crate) fn note(
+        &mut self,
+        now: Instant,
+        position: &Position,
+        keep: Duration,
+    ) -> Option<Position> {
         self.stood.retain(|(_, stood)| stood.epoch == position.epoch);
         let is_due = |(then, _): &(Instant, Position)| STEP <= now.duration_since(*then);
         if self.stood.back().is_none_or(is_due) {
@@ -55,7 +60,11 @@ pub(crate) async fn remove_before(repo: &Repo, position: &Position) -> Result<u6
     loop {
         let floor = floor.clone();
         let work = async |repo: Repo| {
-            if is_postgres { remove_postgres(&repo, floor).await } else { remove_sqlite(&repo, floor).await }
+            if is_postgres {
+                remove_postgres(&repo, floor).await
+            } else {
+                remove_sqlite(&repo, floor).await
+            }
         };
         let removed: u64 = repo.transact(work).await?;
         total += removed;

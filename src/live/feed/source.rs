@@ -122,7 +122,9 @@ impl LogFeed {
             match &mut self.seat {
                 Seat::Own(connection) => connection.run(statements).await,
                 Seat::Leased(lease) => lease.run(statements).await,
-                Seat::Empty => Err(Error::new(ErrorKind::Unavailable, "the feed has no connection")),
+                Seat::Empty => {
+                    Err(Error::new(ErrorKind::Unavailable, "the feed has no connection"))
+                }
             }
         };
         let result = tokio::time::timeout(limit, work).await;

@@ -35,11 +35,8 @@ create table if not exists recto_watched (tab text primary key) without rowid;
 fn key(table: &Table, row: &str, dialect: &dyn Dialect) -> Result<String> {
     let part = |column: &Column| -> Result<String> {
         let name = format!("{row}.{}", quoted_name(column.name, dialect)?);
-        Ok(match column.kind {
-            // JSON knows no bytes.
-            Kind::Bytes => format!("hex({name})"),
-            _ => name,
-        })
+        // JSON knows no bytes.
+        Ok(if column.kind == Kind::Bytes { format!("hex({name})") } else { name })
     };
     let parts: Vec<String> = table.key_columns().map(part).collect::<Result<_>>()?;
     Ok(format!("json_array({})", parts.join(", ")))

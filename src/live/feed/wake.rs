@@ -51,9 +51,7 @@ impl Doorbell {
             repo.pool().set_setting("recto.notify", "off");
             tasks.spawn(listen(repo.clone(), Arc::clone(&rung), committed));
         }
-        if !is_postgres(repo)
-            && repo.adapter().most(Access::Read) != Some(1)
-        {
+        if !is_postgres(repo) && repo.adapter().most(Access::Read) != Some(1) {
             tasks.spawn(watch_file(repo.clone(), Arc::clone(&rung), poll));
         }
         Self { rung, _observer: observer, _tasks: tasks }

@@ -6,8 +6,6 @@ use std::hash::Hash;
 use std::hash::Hasher;
 use std::sync::Arc;
 
-use super::Ordered;
-use super::Rows;
 use super::super::client::ClientId;
 use super::super::feed::snapshot::Position;
 use super::super::mailbox::Name;
@@ -22,6 +20,8 @@ use super::super::step::Snapshot;
 use super::super::step::Step;
 use super::super::step::Version;
 use super::super::step::View;
+use super::Ordered;
+use super::Rows;
 use crate::adapter::Effect;
 use crate::adapter::Statement;
 use crate::adapter::sql;
@@ -137,6 +137,11 @@ impl LiveResult {
         matches!(self.stage, Stage::Live)
     }
 
+    /// True when its rows were read and wait for the engine to get there.
+    pub(crate) fn is_loaded(&self) -> bool {
+        matches!(self.stage, Stage::Loaded(..))
+    }
+
     /// Gives the rows their keys.
     pub(crate) fn keyed(&self, rows: Vec<Row>) -> Vec<Keyed> {
         rows.into_iter().map(|row| Keyed { key: self.plan.key_of(&row), row }).collect()
@@ -188,9 +193,7 @@ impl LiveResult {
     pub(crate) fn snapshot(&mut self, node: u64, version: Version) -> Arc<Snapshot> {
         let cursor = self.cursor(node, version);
         let (view, rows, plan) = (&self.view, &self.rows, &self.plan);
-        let make = || {
-            Arc::new(Snapshot::new(Arc::clone(view), cursor, rows.shown(plan).to_vec()))
-        };
+        let make = || Arc::new(Snapshot::new(Arc::clone(view), cursor, rows.shown(plan).to_vec()));
         Arc::clone(self.snapshot.get_or_insert_with(make))
     }
 

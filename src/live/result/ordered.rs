@@ -47,14 +47,21 @@ pub(crate) type Touch = (Key, Option<Row>);
 impl Ordered {
     /// Nothing yet; [`Ordered::replace`] comes first.
     pub(crate) fn new(semantics: Semantics) -> Self {
-        Self { rows: Vec::new(), by_key: HashMap::new(), is_complete: true, semantics, held: HeldChanges::default() }
+        Self {
+            rows: Vec::new(),
+            by_key: HashMap::new(),
+            is_complete: true,
+            semantics,
+            held: HeldChanges::default(),
+        }
     }
 
     /// How many rows to ask for: the window, what comes before it and the overscan.
     pub(crate) fn wanted(plan: &Plan) -> Option<u64> {
-        plan.ast.shape.limit.map(|limit| {
-            plan.ast.shape.offset.saturating_add(limit).saturating_add(OVERSCAN)
-        })
+        plan.ast
+            .shape
+            .limit
+            .map(|limit| plan.ast.shape.offset.saturating_add(limit).saturating_add(OVERSCAN))
     }
 
     fn needed(plan: &Plan) -> Option<usize> {
@@ -82,7 +89,13 @@ impl Ordered {
     pub(crate) fn take_held_changes(&mut self) -> Vec<(Key, bool)> {
         let HeldChanges { entered, left } = std::mem::take(&mut self.held);
         let touched: std::collections::HashSet<Key> = entered.into_iter().chain(left).collect();
-        touched.into_iter().map(|key| { let is_held = self.by_key.contains_key(&key); (key, is_held) }).collect()
+        touched
+            .into_iter()
+            .map(|key| {
+                let is_held = self.by_key.contains_key(&key);
+                (key, is_held)
+            })
+            .collect()
     }
 
     /// True when too few rows are held to fill the window, although there are more.
@@ -143,7 +156,8 @@ impl Ordered {
                 (None, Some(row)) => put.push((Keyed { key: key.clone(), row: row.clone() }, None)),
                 (Some(old), Some(row)) => {
                     let new = Keyed { key: key.clone(), row: row.clone() };
-                    if self.order(plan, &Keyed { key: key.clone(), row: old.clone() }, &new).is_eq() {
+                    if self.order(plan, &Keyed { key: key.clone(), row: old.clone() }, &new).is_eq()
+                    {
                         ops.extend(self.update_in_place(plan, &old, new));
                     } else {
                         self.remove(plan, key);
@@ -155,7 +169,8 @@ impl Ordered {
         // In the order of their new places, so that every `after` names a row already in place.
         put.sort_unstable_by(|(left, _), (right, _)| self.order(plan, left, right));
         for (new, old) in put {
-            let place = self.insert(plan, new.clone()).expect("the row matches, and all rows are held");
+            let place =
+                self.insert(plan, new.clone()).expect("the row matches, and all rows are held");
             let after = place.checked_sub(1).map(|before| self.rows[before].key.clone());
             match old {
                 None => ops.push(Op::Insert { new, after }),

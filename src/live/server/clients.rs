@@ -51,6 +51,10 @@ impl Drop for Open {
     }
 }
 
+/// How many commands may wait for an engine that is busy before the client is not listened to; far
+/// more than an honest client sends in a moment.
+const MOST_QUEUED: usize = 256;
+
 impl Clients {
     pub(super) fn new(live: Live) -> Self {
         Self {
@@ -77,6 +81,11 @@ impl Clients {
                 self.queue.push_back((channel, command));
             }
         }
+    }
+
+    /// True when the engine has so much to be told that nothing should be added.
+    pub(super) fn is_behind(&self) -> bool {
+        MOST_QUEUED < self.queue.len()
     }
 
     /// What the engine says next, once it was told everything; with `is_listening` off only that it

@@ -30,6 +30,7 @@ mod socket;
 mod sockets;
 mod tasks;
 mod upgrade;
+mod work;
 
 use std::any::Any;
 use std::fmt;

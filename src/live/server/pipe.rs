@@ -112,16 +112,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
         self.is_dirty.then_some(self.progress.0)
     }
 
-    /// Reads and writes until something happens. Cancel safe.
-    pub(super) async fn turn(&mut self) -> Turn {
-        poll_fn(|cx| self.poll_turn(cx)).await
+    /// Reads and writes until something happens; with `is_heard` off it only writes. Cancel safe.
+    pub(super) async fn turn(&mut self, is_heard: bool) -> Turn {
+        poll_fn(|cx| self.poll_turn(cx, is_heard)).await
     }
 
-    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
+    fn poll_turn(&mut self, cx: &mut Context<'_>, is_heard: bool) -> Poll<Turn> {
         if let Poll::Ready(turn) = self.poll_drain(cx) {
             return Poll::Ready(turn);
         }
-        if MOST_WAITING < self.waiting() {
+        if !is_heard || MOST_WAITING < self.waiting() {
             return Poll::Pending;
         }
         if let Poll::Ready(read) = self.socket.poll_next_unpin(cx) {

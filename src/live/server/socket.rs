@@ -10,9 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use futures::StreamExt;
-use futures::future::BoxFuture;
-use futures::stream::FuturesUnordered;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::time::Instant;
@@ -25,9 +22,11 @@ use super::pipe::End;
 use super::pipe::Pipe;
 use super::pipe::Turn;
 use super::sockets::Seat;
+use super::work::Work;
 use crate::live::mailbox::Event;
 use crate::live::mailbox::Name;
 use crate::live::session::ChannelId;
+use crate::live::session::Command;
 use crate::live::session::Input;
 use crate::live::session::Outcome;
 use crate::live::session::Output;
@@ -83,7 +82,7 @@ struct Socket {
     session: Session,
     clients: Clients,
     /// Handlers that run; they end with the socket, but for mutations, which it only waits for.
-    work: FuturesUnordered<BoxFuture<'static, Done>>,
+    work: Work<Done>,
     began: Instant,
 }
 
@@ -93,7 +92,7 @@ impl Socket {
         Self {
             session: Session::new(vsn, link.core.limits, label),
             clients: Clients::new(link.core.live.clone()),
-            work: FuturesUnordered::new(),
+            work: Work::default(),
             began: Instant::now(),
             link,
             visitor,
@@ -112,11 +111,11 @@ impl Socket {
             if deadline < timer.deadline() || timer.is_elapsed() {
                 timer.as_mut().reset(deadline);
             }
-            let is_drained = pipe.is_drained();
+            let (is_drained, is_heard) = (pipe.is_drained(), !self.clients.is_behind());
             let wake = tokio::select! {
-                turn = pipe.turn() => Wake::Turn(turn),
+                turn = pipe.turn(is_heard) => Wake::Turn(turn),
                 (channel, event) = self.clients.next(is_drained) => Wake::Heard(channel, event),
-                Some(done) = self.work.next() => Wake::Done(done),
+                done = self.work.next() => Wake::Done(done),
                 () = &mut timer => Wake::Time,
                 () = seat.asked_to_close() => Wake::AskedToClose,
             };
@@ -200,17 +199,22 @@ impl Socket {
                 Output::Close(code, reason) => {
                     return ControlFlow::Break(End::Close(code, reason));
                 }
-                Output::Engine(channel, command) => self.clients.tell(channel, command),
+                Output::Engine(channel, command) => {
+                    if matches!(command, Command::Close) {
+                        self.work.drop_all(channel);
+                    }
+                    self.clients.tell(channel, command);
+                }
                 Output::Resolve { channel, load, name, query, args } => {
                     let asked = self.link.ask(&self.visitor, &query, args);
                     let done =
                         asked.map(move |outcome| Done::Resolved { channel, load, name, outcome });
-                    self.work.push(done.boxed());
+                    self.work.start(channel, done.boxed());
                 }
                 Output::Mutate { channel, call, mutation } => {
                     let ended = self.link.mutate(&self.visitor, mutation);
                     let done = ended.map(move |outcome| Done::Mutated { channel, call, outcome });
-                    self.work.push(done.boxed());
+                    self.work.start(channel, done.boxed());
                 }
             }
         }

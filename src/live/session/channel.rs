@@ -9,23 +9,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::ChannelId;
-use super::Command;
-use super::Outcome;
-use super::Output;
 use super::answer;
-use super::answer::Part;
 use super::bucket::Bucket;
 use super::encode::value_of_reason;
 use super::frame::Frame;
 use super::limits::Limits;
 use super::load::Kind;
 use super::load::Load;
-use super::load::name;
 use super::mutate::Call;
 use super::refusal::Refusal;
 use super::request;
 use super::request::Add;
-use super::request::Queries;
 use super::request::Remove;
 use super::voice::To;
 use super::voice::Voice;
@@ -33,11 +27,25 @@ use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::live::mailbox::Event;
 use crate::live::mailbox::Name;
-use crate::live::step::Answer;
 use crate::live::step::Step;
 use crate::live::step::Version;
-use crate::query::ast::Ast;
 use crate::value::Json;
+
+/// What a socket has left of its limits when a message comes.
+#[derive(Debug)]
+pub(super) struct Room<'a> {
+    pub(super) limits: &'a Limits,
+    pub(super) bucket: &'a mut Bucket,
+    pub(super) now: Duration,
+    /// How many requests of all channels wait for their answer.
+    pub(super) pending: usize,
+}
+
+impl Room<'_> {
+    fn is_full(&self) -> bool {
+        self.limits.pending <= self.pending
+    }
+}
 
 /// Whether a channel goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,8 +68,9 @@ pub(super) struct Channel {
     pub(super) client: Option<String>,
     /// The version that the client was told.
     pub(super) at: Version,
-    shown: HashSet<Name>,
-    loads: BTreeMap<u64, Load>,
+    /// The queries that the client has.
+    pub(super) shown: HashSet<Name>,
+    pub(super) loads: BTreeMap<u64, Load>,
     pub(super) calls: BTreeMap<u64, Call>,
     last_request: u64,
     /// What came before the join was answered, until it is.
@@ -108,6 +117,11 @@ impl Channel {
         self.last_request
     }
 
+    /// How many requests wait for their answer.
+    pub(super) fn pending(&self) -> usize {
+        self.loads.len() + self.calls.len() + self.backlog.as_ref().map_or(0, Vec::len)
+    }
+
     /// What waited for the join to be answered, once it is.
     pub(super) fn take_backlog(&mut self) -> Vec<Frame> {
         if self.joining().is_some() {
@@ -117,120 +131,33 @@ impl Channel {
     }
 
     /// A message other than join and leave.
-    pub(super) fn push(
-        &mut self,
-        voice: &mut Voice,
-        limits: &Limits,
-        bucket: &mut Bucket,
-        now: Duration,
-        frame: Frame,
-    ) -> Fate {
+    pub(super) fn push(&mut self, voice: &mut Voice, mut room: Room<'_>, frame: Frame) -> Fate {
         if let Some(backlog) = &mut self.backlog
-            && backlog.len() < limits.pending
+            && !room.is_full()
         {
             backlog.push(frame);
             return Fate::Lives;
         }
-        if self.backlog.is_some() || limits.pending <= self.loads.len() + self.calls.len() {
-            let busy = Refusal::new("overloaded", "too many requests wait for their answer");
-            voice.refuse(self.to(&frame.reference), &busy);
-            return Fate::Lives;
-        }
         let Frame { reference, event, payload, .. } = frame;
         let done = match event.as_str() {
-            "add" | "resync" => request::read(payload).map(|Add { queries }| {
-                self.load(voice, limits, Kind::More, reference.clone(), queries);
-            }),
+            // It makes room.
             "remove" => request::read(payload).map(|Remove { queries }| {
                 self.drop_queries(voice, &queries);
                 voice.ok(self.to(&reference));
             }),
+            "add" | "resync" | "mutate" if room.is_full() => {
+                Err(Refusal::new("overloaded", "too many requests wait for their answer"))
+            }
+            "add" | "resync" => request::read(payload).map(|Add { queries }| {
+                self.load(voice, room.limits, Kind::More, reference.clone(), queries);
+            }),
             "mutate" => request::read(payload)
-                .and_then(|mutate| self.mutate(voice, bucket, now, &reference, mutate)),
+                .and_then(|mutate| self.mutate(voice, &mut room, &reference, mutate)),
             _ => Err(Refusal::invalid("this channel knows `add`, `remove`, `resync` and `mutate`")),
         };
         if let Err(refusal) = done {
             voice.refuse(self.to(&reference), &refusal);
         }
-        Fate::Lives
-    }
-
-    /// Begins to answer a request for queries.
-    pub(super) fn load(
-        &mut self,
-        voice: &mut Voice,
-        limits: &Limits,
-        kind: Kind,
-        reference: Json,
-        queries: Queries,
-    ) {
-        let request = self.next_request();
-        let mut load = Load::new(kind, reference);
-        // A query may be asked for again before it is there, but not without end.
-        let mut waiting = self.loads.values().flat_map(Load::waiting).count();
-        let known = self.shown.iter().chain(self.loads.values().flat_map(Load::waiting));
-        let mut names: HashSet<Name> = known.cloned().collect();
-        let most = limits.queries_per_channel;
-        for (local, asked) in queries {
-            let name = name(&local);
-            waiting += 1;
-            if most < waiting || (!names.contains(&name) && most <= names.len()) {
-                waiting -= 1;
-                let refusal = Refusal::new("too_many_queries", "this channel has too many queries");
-                load.refuse(name, voice.refusal(&refusal));
-                continue;
-            }
-            names.insert(Arc::clone(&name));
-            load.expect(Arc::clone(&name), asked.since.as_deref());
-            let (channel, query, args) = (self.id, asked.q, asked.args);
-            voice.ask(Output::Resolve { channel, load: request, name, query, args });
-        }
-        self.loads.insert(request, load);
-        self.ask_engine(voice, request);
-    }
-
-    /// Hands a load to the engine when all its handlers have answered.
-    fn ask_engine(&mut self, voice: &mut Voice, request: u64) {
-        let Some(load) = self.loads.get_mut(&request).filter(|load| load.is_resolved()) else {
-            return;
-        };
-        // What was shown and is now refused ends.
-        let gone: Vec<Name> =
-            load.refused().filter(|name| self.shown.remove(*name)).cloned().collect();
-        if !gone.is_empty() {
-            voice.ask(Output::Engine(self.id, Command::Remove(gone)));
-        }
-        voice.ask(Output::Engine(self.id, Command::Add(request, load.take_wanted())));
-    }
-
-    fn drop_queries(&mut self, voice: &mut Voice, names: &[String]) {
-        for load in self.loads.values_mut() {
-            for name in names {
-                load.cancel(name);
-            }
-        }
-        let names: Vec<Name> = names.iter().map(|text| name(text)).collect();
-        for name in &names {
-            self.shown.remove(name);
-        }
-        voice.ask(Output::Engine(self.id, Command::Remove(names)));
-    }
-
-    /// A handler answered what a query asks.
-    pub(super) fn resolved(
-        &mut self,
-        voice: &mut Voice,
-        request: u64,
-        name: Name,
-        outcome: Outcome<Ast>,
-    ) -> Fate {
-        let Some(load) = self.loads.get_mut(&request) else { return Fate::Lives };
-        match outcome {
-            Outcome::Done(ast) => load.resolved(name, Ok(ast)),
-            Outcome::Refused(refusal) => load.resolved(name, Err(voice.refusal(&refusal))),
-            Outcome::Panicked => return self.crash(voice),
-        }
-        self.ask_engine(voice, request);
         Fate::Lives
     }
 
@@ -292,41 +219,6 @@ impl Channel {
             Event::Closed => return self.abandon(voice),
         }
         Fate::Lives
-    }
-
-    fn loaded(
-        &mut self,
-        voice: &mut Voice,
-        request: u64,
-        version: Version,
-        answers: Vec<(Name, Answer)>,
-    ) {
-        let Some(load) = self.loads.remove(&request) else { return };
-        self.at = version;
-        let mut parts = Vec::with_capacity(answers.len());
-        for (name, answer) in answers {
-            if load.waits_for(&name) {
-                parts.push(self.part(voice, name, answer));
-            }
-        }
-        let reference = load.reference.clone();
-        parts.extend(load.into_refused());
-        parts.sort_by(|(left, _), (right, _)| left.cmp(right));
-        voice.reply(self.to(&reference), "ok", |out| answer::loaded(version, &parts, out));
-    }
-
-    /// What the client is told of one query, which it has from now on, or has no more.
-    fn part(&mut self, voice: &mut Voice, name: Name, answer: Answer) -> (Name, Part) {
-        match answer {
-            Answer::Failed(error) => {
-                self.shown.remove(&name);
-                (name, Part::Refused(voice.refusal(&Refusal::of_query(&error))))
-            }
-            answer @ (Answer::Snapshot(_) | Answer::Delta(..)) => {
-                self.shown.insert(Arc::clone(&name));
-                (name, Part::Answer(answer))
-            }
-        }
     }
 
     /// Tells the client that everything went from one version to a later one.

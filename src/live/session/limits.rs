@@ -21,8 +21,8 @@ pub struct Limits {
     pub channels: usize,
     /// How many queries a channel may have. Default 100: a page shows a dozen.
     pub queries_per_channel: usize,
-    /// How many mutations, and how many requests for queries, a channel may have unanswered; more
-    /// are refused as `overloaded`. Default 100, which is what the JavaScript client lets wait.
+    /// How many mutations and requests for queries a socket may have unanswered; more are refused as
+    /// `overloaded`. Default 128: the JavaScript client lets 100 mutations wait.
     pub pending: usize,
     /// How many mutations a socket may send in a second, and at once; more are refused as
     /// `rate_limited`. Default 100: nobody clicks as fast, and a loop gone wrong does no harm.
@@ -54,7 +54,7 @@ impl Default for Limits {
             frame_bytes: 1 << 20,
             channels: 100,
             queries_per_channel: 100,
-            pending: 100,
+            pending: 128,
             mutations_per_second: 100,
             idle: Duration::from_mins(1),
             stalled: Duration::from_secs(30),

@@ -75,6 +75,7 @@ impl Load {
     /// The client lost interest.
     pub(super) fn cancel(&mut self, name: &str) {
         self.wanted.retain(|wanted| &*wanted.name != name);
+        self.refused.retain(|(refused, _)| &**refused != name);
         self.waiting.remove(name);
     }
 

@@ -13,11 +13,13 @@ pub(crate) mod binary;
 mod bucket;
 mod channel;
 pub(crate) mod encode;
+mod events;
 pub(crate) mod frame;
 pub(crate) mod ledger;
 pub(crate) mod limits;
 mod load;
 mod mutate;
+mod queries;
 pub(crate) mod refusal;
 mod request;
 mod voice;
@@ -31,6 +33,13 @@ use bytes::Bytes;
 use self::bucket::Bucket;
 use self::channel::Channel;
 use self::channel::Fate;
+use self::channel::Room;
+pub(crate) use self::events::ChannelId;
+pub(crate) use self::events::Command;
+pub(crate) use self::events::Input;
+pub(crate) use self::events::Mutation;
+pub(crate) use self::events::Outcome;
+pub(crate) use self::events::Output;
 use self::frame::Frame;
 use self::frame::Vsn;
 use self::limits::Limits;
@@ -39,85 +48,7 @@ use self::refusal::Refusal;
 use self::request::Join;
 use self::voice::To;
 use self::voice::Voice;
-use crate::live::client::Wanted;
-use crate::live::mailbox::Event;
-use crate::live::mailbox::Name;
-use crate::query::ast::Ast;
 use crate::value::Json;
-
-/// A session's number for one join.
-pub(crate) type ChannelId = u64;
-
-/// Everything that can happen to a session.
-#[derive(Debug)]
-pub(crate) enum Input<'a> {
-    /// The client sent a text message.
-    Text(&'a str),
-    /// The client sent a binary message.
-    Binary(&'a Bytes),
-    /// The client gave a sign of life: a ping or a pong.
-    Touched,
-    /// A handler answered what a query asks.
-    Resolved { channel: ChannelId, load: u64, name: Name, outcome: Outcome<Ast> },
-    /// A mutation is over; its result is JSON.
-    Mutated { channel: ChannelId, call: u64, outcome: Outcome<Arc<str>> },
-    /// The engine says something to a channel.
-    Heard(ChannelId, Event),
-    /// Time passed.
-    Time,
-}
-
-/// How a handler ended.
-#[derive(Clone, Debug)]
-pub(crate) enum Outcome<T> {
-    /// As it should.
-    Done(T),
-    /// With a no.
-    Refused(Refusal),
-    /// Not at all.
-    Panicked,
-}
-
-/// Everything a session wants done, in order.
-#[derive(Debug)]
-pub(crate) enum Output {
-    /// Send this text to the client.
-    Send(String),
-    /// Close the socket; nothing follows.
-    Close(u16, &'static str),
-    /// Ask a handler what a query asks.
-    Resolve { channel: ChannelId, load: u64, name: Name, query: String, args: Json },
-    /// Run a mutation.
-    Mutate { channel: ChannelId, call: u64, mutation: Mutation },
-    /// Ask the engine.
-    Engine(ChannelId, Command),
-}
-
-/// A mutation as a client sent it.
-#[derive(Debug)]
-pub(crate) struct Mutation {
-    /// What the client calls itself, and this mutation; whoever has no name cannot send it twice.
-    pub(crate) once: Option<(String, String)>,
-    /// The name under which the server has it.
-    pub(crate) name: String,
-    /// Its parameters.
-    pub(crate) args: Json,
-}
-
-/// What a channel asks of its set of live queries.
-#[derive(Debug)]
-pub(crate) enum Command {
-    /// Make the set; it comes first.
-    Open,
-    /// More queries.
-    Add(u64, Vec<Wanted>),
-    /// Fewer queries.
-    Remove(Vec<Name>),
-    /// Say when everything committed until now was heard.
-    Barrier(u64),
-    /// End the set; nothing follows.
-    Close,
-}
 
 /// The topic of heartbeats.
 const PHOENIX: &str = "phoenix";
@@ -211,6 +142,7 @@ impl Session {
         if frame.event == "phx_join" {
             return self.join(frame);
         }
+        let pending = self.channels.values().map(Channel::pending).sum();
         let Some(channel) = self.channels.get_mut(frame.topic.as_str()) else {
             return self.elsewhere(&frame);
         };
@@ -220,7 +152,8 @@ impl Session {
         if frame.event == "phx_leave" {
             return self.leave(&frame);
         }
-        let fate = channel.push(&mut self.voice, &self.limits, &mut self.bucket, now, frame);
+        let room = Room { limits: &self.limits, bucket: &mut self.bucket, now, pending };
+        let fate = channel.push(&mut self.voice, room, frame);
         let id = channel.id;
         self.settle(id, fate);
     }

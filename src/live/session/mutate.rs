@@ -4,15 +4,14 @@
 //! say when everything committed until then was heard, and says so in order.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::Command;
 use super::Mutation;
 use super::Outcome;
 use super::Output;
-use super::bucket::Bucket;
 use super::channel::Channel;
 use super::channel::Fate;
+use super::channel::Room;
 use super::encode::Object;
 use super::encode::value;
 use super::refusal::Refusal;
@@ -33,12 +32,11 @@ impl Channel {
     pub(super) fn mutate(
         &mut self,
         voice: &mut Voice,
-        bucket: &mut Bucket,
-        now: Duration,
+        room: &mut Room<'_>,
         reference: &Json,
         mutate: Mutate,
     ) -> Result<(), Refusal> {
-        bucket.take(now).map_err(|after| {
+        room.bucket.take(room.now).map_err(|after| {
             Refusal::new("rate_limited", "too many mutations in a second").retry_after(after)
         })?;
         let Mutate { id, name, args } = mutate;

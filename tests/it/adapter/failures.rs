@@ -194,3 +194,31 @@ async fn the_collation_decides_about_the_order_of_text() {
     let connection = postgres.connect(Access::Read).await.unwrap();
     assert!(!connection.semantics().text_by_bytes);
 }
+
+#[tokio::test]
+async fn whoever_gives_up_leaves_nothing_half_done() {
+    let scene = Scene::new().await;
+    let mut watcher = scene.another().await;
+    let setup = "create table t (id int primary key, amount int); \
+                 insert into t values (1, 500), (2, 500)";
+    watcher.batch(setup).await.unwrap();
+    let mut connection = scene.another().await;
+    for round in 0..150 {
+        let transfer = async {
+            let take = "update t set amount = amount - 1 where id = 1";
+            connection.run(vec![reading("begin"), reading(take)]).await?;
+            let put = "update t set amount = amount + 1 where id = 2";
+            connection.run(vec![reading(put), statement("commit", &[])]).await
+        };
+        // From giving up at once to coming to the end.
+        let patience = Duration::from_micros(round * 37 % 3000);
+        if let Ok(result) = tokio::time::timeout(patience, transfer).await {
+            result.unwrap();
+        }
+        connection.abandon();
+        if connection.is_broken() {
+            connection = scene.another().await;
+        }
+        assert_eq!(check(&mut watcher, &["select sum(amount) from t"]).await, "[1000]");
+    }
+}

@@ -228,6 +228,8 @@ async fn groups() {
     let query =
         from::<Price>().filter(|p| p.item.eq("nothing")).select(|p| (count(), p.amount.sum()));
     assert_eq!(ask(&query).await, "[0,null]");
+    let few = from::<Price>().having(|p| p.item.count().gt(9)).select(|_| count());
+    assert_eq!(ask(&few).await, "");
 }
 
 /// Writes in one database, and shows what is left.

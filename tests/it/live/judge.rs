@@ -104,7 +104,8 @@ impl Judge {
         );
         assert!(state.wrong.is_empty(), "{}", state.wrong.join("\n"));
         for tier in [Tier::Row, Tier::Window, Tier::Rerun] {
-            let share = state.by_tier.get(&tier).copied().unwrap_or(0) * 100 / state.versions.max(1);
+            let share =
+                state.by_tier.get(&tier).copied().unwrap_or(0) * 100 / state.versions.max(1);
             assert!(10 <= share, "only {share} % of the versions are of the {tier} tier");
         }
     }
@@ -138,7 +139,10 @@ impl Follower {
     pub(crate) async fn finish(mut self) -> usize {
         self.stop.send(()).unwrap();
         let ended = self.task.join_next();
-        within("a follower to hear everything", Duration::from_secs(30), ended).await.unwrap().unwrap()
+        within("a follower to hear everything", Duration::from_secs(30), ended)
+            .await
+            .unwrap()
+            .unwrap()
     }
 }
 
@@ -206,13 +210,13 @@ impl Following {
     fn compare(&self, version: Version) {
         let mut state = self.judge.state();
         for (name, (bind, replica)) in &self.replicas {
-            let truth = state.truths.get(bind).and_then(|truths| truths.range(..=version).next_back());
+            let truth =
+                state.truths.get(bind).and_then(|truths| truths.range(..=version).next_back());
             // A result that has not been through a tick yet has no truth to compare with.
             let Some((at, truth)) = truth else { continue };
             let is_same = truth == replica.rows();
-            let complaint = (!is_same).then(|| {
-                format!("the replica of `{name}` at {version} is not the result at {at}")
-            });
+            let complaint = (!is_same)
+                .then(|| format!("the replica of `{name}` at {version} is not the result at {at}"));
             state.replicas += 1;
             if let Some(complaint) = complaint
                 && state.wrong.len() < 10

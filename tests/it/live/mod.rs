@@ -1,6 +1,8 @@
 //! Live queries against real databases: the oracle, its teeth, and faults.
 
+mod faults;
 mod judge;
+mod liar;
 mod oracle;
 mod planted;
 mod world;

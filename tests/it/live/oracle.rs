@@ -16,11 +16,14 @@ use crate::support::wait::eventually;
 
 /// How many versions a run compares: `RECTO_ORACLE_VERSIONS`, or `fallback`.
 fn wanted(fallback: u64) -> u64 {
-    std::env::var("RECTO_ORACLE_VERSIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(fallback)
+    std::env::var("RECTO_ORACLE_VERSIONS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(fallback)
 }
 
 /// The seed of the writers: `RECTO_SEED`, or another one each time.
-fn seed() -> u64 {
+pub(super) fn seed() -> u64 {
     std::env::var("RECTO_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(random)
 }
 
@@ -31,7 +34,9 @@ pub(super) fn audited(judge: &Judge) -> Config {
 }
 
 async fn run(name: &str, repo: &Repo, writers: Vec<Repo>, versions: u64) {
-    let _ = tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .try_init();
     let judge = Judge::default();
     let live = Live::start_with(repo, audited(&judge)).await.unwrap();
     let questions = world::questions();

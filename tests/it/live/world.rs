@@ -155,11 +155,17 @@ fn rows() -> Vec<(String, Ast)> {
         named(
             "a mixture",
             &items().filter(|i| {
-                i.rank.gt(30).and(i.flag.not().or(i.note.is_not_null())).or(i.price.lt(Decimal::TEN))
+                i.rank
+                    .gt(30)
+                    .and(i.flag.not().or(i.note.is_not_null()))
+                    .or(i.price.lt(Decimal::TEN))
             }),
         ),
         named("not cheap", &items().filter(|i| i.price.gt(Decimal::TEN).not())),
-        named("ordered", &items().filter(|i| i.rank.le(50)).order_by(|i| (i.rank.desc(), i.note.asc()))),
+        named(
+            "ordered",
+            &items().filter(|i| i.rank.le(50)).order_by(|i| (i.rank.desc(), i.note.asc())),
+        ),
         named("owners", &from::<Owner>()),
         named("tallies", &from::<Tally>().filter(|t| t.n.gt(2))),
     ]);
@@ -176,11 +182,17 @@ fn windows() -> Vec<(String, Ast)> {
     all.extend([
         named("lowest", &items().order_by(|i| i.rank.asc()).limit(10)),
         named("dearest", &items().order_by(|i| i.price.desc().nulls_last()).limit(7)),
-        named("priced", &items().order_by(|i| (i.price.asc().nulls_first(), i.rank.desc())).limit(4)),
+        named(
+            "priced",
+            &items().order_by(|i| (i.price.asc().nulls_first(), i.rank.desc())).limit(4),
+        ),
         named("by note", &items().order_by(|i| i.note.asc()).limit(10)),
         named("second page", &items().order_by(|i| i.rank.desc()).offset(5).limit(5)),
         named("top owner", &from::<Owner>().order_by(|o| o.score.desc()).limit(2)),
-        named("one flagged", &items().filter(|i| i.flag.eq(true)).order_by(|i| i.rank.asc()).limit(1)),
+        named(
+            "one flagged",
+            &items().filter(|i| i.flag.eq(true)).order_by(|i| i.rank.asc()).limit(1),
+        ),
     ]);
     all
 }

@@ -76,7 +76,7 @@ impl Writers {
 }
 
 /// Writers that crowd each other fail now and then; anything else is a bug.
-fn expected(error: &Error) {
+pub(crate) fn expected(error: &Error) {
     let rule = error.violation().map(|violation| violation.rule);
     let is_of_crowds = matches!(
         error.kind(),
@@ -221,7 +221,8 @@ async fn owners(repo: &Repo, dice: &mut Dice) -> Result<(), Error> {
     let score = i32::try_from(dice.roll(12)).unwrap();
     match repo.get::<Owner>(id).await? {
         None => {
-            repo.insert(Owner { id, name: format!("owner {id}"), score, ..Owner::default() }).await?;
+            repo.insert(Owner { id, name: format!("owner {id}"), score, ..Owner::default() })
+                .await?;
         }
         // Takes all its items along.
         Some(owner) if dice.roll(6) == 0 => repo.delete(owner).await?,
@@ -240,7 +241,10 @@ async fn raw(repo: &Repo, dice: &mut Dice) -> Result<(), Error> {
         0 => format!("update items set id = id + 100000 where id = {id}"),
         1 => format!("delete from items where id % 17 = {}", id % 17),
         2 => format!("update items set rank = rank + 7 where id % 5 = {}", id % 5),
-        3 => format!("update items set note = note || '.' where id % 3 = {} and length(note) < 4", id % 3),
+        3 => format!(
+            "update items set note = note || '.' where id % 3 = {} and length(note) < 4",
+            id % 3
+        ),
         // Time between the write and the commit, for others to overtake.
         5..=6 if is_postgres => format!(
             "begin; update items set rank = {} where id % 11 = {}; \

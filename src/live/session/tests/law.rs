@@ -134,7 +134,7 @@ impl World {
             }
             "phx_reply" if payload["status"] == "error" => {}
             "phx_reply" if !is_current => {
-                assert!(!known.joined, "an answer to an old join: {text}")
+                assert!(!known.joined, "an answer to an old join: {text}");
             }
             "phx_reply" => known.answered(&reference, &payload["response"]),
             "diff" => {

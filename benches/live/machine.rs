@@ -1,0 +1,81 @@
+//! The machine: what a flush costs here, how busy it is, and the cluster that everything runs on.
+
+use std::fs;
+use std::fs::File;
+use std::io::Write;
+use std::time::Instant;
+
+use tokio::runtime::Runtime;
+
+use crate::live::figures::Spread;
+use crate::live::support::cluster::Cluster;
+use crate::live::support::cluster::Options;
+use crate::live::support::process::Scratch;
+
+/// What makes a cluster keep what it was told, and nothing that the tests need instead.
+const DURABLE: [(&str, &str); 5] = [
+    ("fsync", "on"),
+    ("full_page_writes", "on"),
+    ("synchronous_commit", "on"),
+    ("wal_level", "replica"),
+    ("deadlock_timeout", "1s"),
+];
+
+/// A private cluster that flushes every commit to the disk.
+pub(crate) fn cluster() -> Cluster {
+    let cluster =
+        Cluster::start_with(Options { settings: DURABLE.to_vec(), ..Options::default() });
+    let version = cluster.psql(&cluster.url("postgres"), "show server_version");
+    let settings = DURABLE.map(|(name, value)| format!("{name}={value}"));
+    println!("PostgreSQL {version}, {}", settings.join(" "));
+    println!("SQLite {}, journal_mode=wal synchronous=normal", rusqlite::version());
+    cluster
+}
+
+/// Says where this is measured.
+pub(crate) fn describe() {
+    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    let flushes = flushes();
+    println!(
+        "{cores} cores, load {}, a flush of 8 KiB takes {:.2} ms (p99 {:.2})",
+        load(),
+        flushes.percentile(50),
+        flushes.percentile(99)
+    );
+}
+
+/// How many processes wanted to run in the last minute, where the system tells.
+pub(crate) fn load() -> String {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().unwrap_or("?").to_owned()
+}
+
+fn flushes() -> Spread {
+    let scratch = Scratch::new();
+    let mut file = File::create(scratch.path().join("flushed")).expect("a file can be made");
+    Spread::of((0..100).map(|_| {
+        let began = Instant::now();
+        file.write_all(&[7; 8192]).expect("a file can be written");
+        file.sync_data().expect("a file can be flushed");
+        i64::try_from(began.elapsed().as_micros()).expect("it took less than an age")
+    }))
+}
+
+/// Hundredths of a second that a process has computed, and KiB that it holds, where the system
+/// tells.
+pub(crate) fn usage(pid: u32) -> (u64, u64) {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    let fields = after_name.split_whitespace().skip(11).take(2);
+    let ticks = fields.filter_map(|field| field.parse::<u64>().ok()).sum();
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let resident = resident.and_then(|text| text.split_whitespace().next()?.parse().ok());
+    (ticks, resident.unwrap_or_default())
+}
+
+/// A runtime for what is measured.
+pub(crate) fn runtime() -> Runtime {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.enable_all().build().expect("a runtime can be built")
+}

@@ -1,0 +1,69 @@
+//! The chat's server, in a process of its own.
+//!
+//! It has one mutation more than the chat: `bench.post` does what `messages.post` does, and answers
+//! with the time at which the repo's `insert` returned.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use recto::changeset::WriteError;
+use recto::prelude::*;
+
+use crate::live::figures::now;
+use crate::live::machine;
+use crate::live::support::process::Program;
+use crate::room::Message;
+use crate::web;
+
+/// A server that runs; killed when dropped.
+pub(crate) struct Serving {
+    pub(crate) program: Program,
+    pub(crate) address: String,
+    pub(crate) pid: u32,
+}
+
+impl Serving {
+    /// Starts this program again, as a server.
+    pub(crate) async fn start(url: &str) -> Self {
+        let this = std::env::current_exe().expect("this program has a path");
+        let mut program = Program::start(Path::new(&this), &["serve", url], &[]);
+        let bound = Duration::from_secs(30);
+        let line = program.line("its address", bound, |line| line.starts_with("ready ")).await;
+        let mut words = line.split(' ').skip(1);
+        let mut word = || words.next().expect("it says where it is, and its number").to_owned();
+        let (address, pid) = (word(), word().parse().expect("the number of a process"));
+        Self { program, address, pid }
+    }
+
+    /// What it complained about.
+    pub(crate) fn complaints(&self) -> String {
+        let transcript = self.program.transcript();
+        let (_, errors) = transcript.split_once("--- its errors\n").unwrap_or_default();
+        errors.trim().to_owned()
+    }
+}
+
+/// Serves until killed.
+pub(crate) fn run(url: &str) {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env();
+    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let served = machine::runtime().block_on(async {
+        let repo = Repo::connect(url).await?;
+        let live = Live::start(&repo).await?;
+        let server = web::server(live).mutation("bench.post", post);
+        let running = server.bind("127.0.0.1:0").await?;
+        println!("ready {} {}", running.local_addr(), std::process::id());
+        running.run().await;
+        Ok::<(), Error>(())
+    });
+    if let Err(error) = served {
+        panic!("the server does not start: {}", error.chain());
+    }
+}
+
+async fn post(_: Arc<()>, repo: Repo, params: Params) -> Result<i64, WriteError<Message>> {
+    repo.insert(Message::default().changeset(&params)).await?;
+    Ok(now())
+}

@@ -1,0 +1,10 @@
+//! What the tests stand on, taken as it is: a private PostgreSQL cluster, child programs.
+
+#![expect(dead_code, reason = "a benchmark needs a part of it")]
+
+#[path = "../../tests/it/support/cluster.rs"]
+pub(crate) mod cluster;
+#[path = "../../tests/it/support/process.rs"]
+pub(crate) mod process;
+#[path = "../../tests/it/support/wait.rs"]
+pub(crate) mod wait;

@@ -1,0 +1,50 @@
+//! How the live engine is set up, and how it is.
+
+use std::time::Duration;
+use std::time::Instant;
+
+use super::Audit;
+
+/// How the live engine is set up.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// The longest wait between two looks at the log, in case every doorbell failed. One second:
+    /// the price of a lost ring.
+    pub heartbeat: Duration,
+    /// How often a SQLite file is looked at for changes by other processes. 25 ms: below what a
+    /// person notices, and the look costs microseconds.
+    pub poll: Duration,
+    /// How long entries stay in the change log. Two minutes: longer than a deploy.
+    pub retention: Duration,
+    /// How long a result without subscribers is kept for those who come back. Thirty seconds.
+    pub linger: Duration,
+    /// The most live results at once; beyond it new questions are refused. A million.
+    pub most_results: usize,
+    /// Compares every live result with the plain answer at every tick. For tests, and for those who
+    /// want to see it with their own eyes: it costs one run of every live query per tick.
+    pub audit: Option<Audit>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            heartbeat: Duration::from_secs(1),
+            poll: Duration::from_millis(25),
+            retention: Duration::from_mins(2),
+            linger: Duration::from_secs(30),
+            most_results: 1_000_000,
+            audit: None,
+        }
+    }
+}
+
+/// Whether live results are current.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Health {
+    /// The last look at the log succeeded.
+    Healthy,
+    /// None has since then: results are exact, but of an older state.
+    Behind(Instant),
+}

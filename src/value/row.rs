@@ -1,0 +1,87 @@
+//! Rows and keys: values in order.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::Value;
+use super::json::write_json_text;
+
+/// The values of one row, in the order of the statement that read it.
+///
+/// # Shape
+///
+/// A clone is a reference-count bump.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Row(Arc<[Value]>);
+
+impl Row {
+    /// The values, in order.
+    pub fn values(&self) -> &[Value] {
+        &self.0
+    }
+
+    /// True when both are one allocation, which is a cheap sign that nothing changed.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl From<Vec<Value>> for Row {
+    fn from(values: Vec<Value>) -> Self {
+        Self(values.into())
+    }
+}
+
+impl FromIterator<Value> for Row {
+    fn from_iter<I: IntoIterator<Item = Value>>(values: I) -> Self {
+        Self(values.into_iter().collect())
+    }
+}
+
+/// What tells one row of an answer from all others: its primary key, or several of them.
+///
+/// # Shape
+///
+/// One value or more; no value at all names the only row of an answer that has just one.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key(Arc<[Value]>);
+
+impl Key {
+    /// The parts of the key, in the order of the primary key.
+    pub fn values(&self) -> &[Value] {
+        &self.0
+    }
+
+    /// Writes the key as clients see it: a number or text as such, several parts as the text of
+    /// a JSON array, so that a key is always a JSON scalar.
+    pub fn write_json(&self, out: &mut String) {
+        match &*self.0 {
+            [value @ (Value::Int(_) | Value::Text(_) | Value::Uuid(_))] => value.write_json(out),
+            values => {
+                let mut array = String::new();
+                Value::Array(values.into()).write_json(&mut array);
+                write_json_text(&array, out);
+            }
+        }
+    }
+}
+
+impl From<Vec<Value>> for Key {
+    fn from(values: Vec<Value>) -> Self {
+        Self(values.into())
+    }
+}
+
+impl FromIterator<Value> for Key {
+    fn from_iter<I: IntoIterator<Item = Value>>(values: I) -> Self {
+        Self(values.into_iter().collect())
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::new();
+        self.write_json(&mut text);
+        f.write_str(&text)
+    }
+}

@@ -1,0 +1,25 @@
+//! Faults: whatever breaks, live results end where plain answers are, and on the way show nothing
+//! but committed states.
+//!
+//! Each test breaks one thing and ends with [`Scene::finish`], the oracle's comparison.
+
+mod clients;
+mod connections;
+mod doubt;
+mod log;
+mod rows;
+mod scene;
+mod schema;
+mod servers;
+mod sqlite;
+mod stumbling;
+mod transactions;
+mod tables;
+
+use std::time::Duration;
+
+use self::scene::Scene;
+use self::scene::Stage;
+
+/// The longest wait of these tests; what is waited for takes milliseconds on an idle machine.
+const BOUND: Duration = Duration::from_secs(30);
