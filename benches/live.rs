@@ -63,13 +63,12 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
         match argument.as_str() {
             "latency" => options.triggers = false,
             "triggers" => options.latency = false,
-            "all" => {}
             "--seconds" => options.seconds = Some(number()?.into()),
             "--subscribers" => {
                 options.subscribers = usize::try_from(number()?).unwrap_or(usize::MAX);
             }
-            // Cargo says so to every benchmark.
-            "--bench" => {}
+            // What cargo says to every benchmark, and the default.
+            "--bench" | "all" => {}
             _ => return Err(format!("`{argument}` is not an option")),
         }
     }

@@ -38,6 +38,11 @@ pub use crate::value::{Date, Decimal, Json, Time, Timestamp, Uuid, Value};
 #[cfg(any(test, feature = "sqlite"))]
 extern crate self as recto;
 
+// The program of the README compiles.
+#[cfg(all(doctest, feature = "server"))]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
 /// What the derive's code names; no part of the interface.
 #[doc(hidden)]
 pub mod __private {

@@ -23,8 +23,7 @@ const DURABLE: [(&str, &str); 5] = [
 
 /// A private cluster that flushes every commit to the disk.
 pub(crate) fn cluster() -> Cluster {
-    let cluster =
-        Cluster::start_with(Options { settings: DURABLE.to_vec(), ..Options::default() });
+    let cluster = Cluster::start_with(Options { settings: DURABLE.to_vec(), ..Options::default() });
     let version = cluster.psql(&cluster.url("postgres"), "show server_version");
     let settings = DURABLE.map(|(name, value)| format!("{name}={value}"));
     println!("PostgreSQL {version}, {}", settings.join(" "));

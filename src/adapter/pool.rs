@@ -64,7 +64,7 @@ pub(crate) struct Pool {
     readers: managed::Pool<Maker>,
     /// The same as `readers` where the database makes no difference.
     writers: managed::Pool<Maker>,
-    #[cfg(any(feature = "live", all(test, feature = "postgres")))]
+    #[cfg(all(feature = "postgres", any(feature = "live", test)))]
     settings: Arc<Settings>,
     wait: Duration,
 }
@@ -169,7 +169,7 @@ impl Pool {
             adapter,
             readers,
             writers,
-            #[cfg(any(feature = "live", all(test, feature = "postgres")))]
+            #[cfg(all(feature = "postgres", any(feature = "live", test)))]
             settings,
             wait: config.wait,
         }
@@ -217,7 +217,7 @@ impl Pool {
     /// # Backends
     ///
     /// SQLite has none; nothing happens there.
-    #[cfg(any(feature = "live", all(test, feature = "postgres")))]
+    #[cfg(all(feature = "postgres", any(feature = "live", test)))]
     pub(crate) fn set_setting(&self, name: impl Into<String>, value: impl Into<String>) {
         let mut state = self.settings.state();
         state.values.insert(name.into(), value.into());

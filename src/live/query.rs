@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use futures::Stream;
+
 use super::Live;
 use super::client::LiveClient;
 use super::client::Wanted;
@@ -171,6 +173,11 @@ impl<O> LiveQuery<O> {
                 Err(error) => self.ended = Some(Arc::new(error)),
             }
         }
+    }
+
+    /// The diffs as a stream, which ends as [`next`](LiveQuery::next) does.
+    pub fn diffs(&mut self) -> impl Stream<Item = Diff> + '_ {
+        futures::stream::unfold(self, async |query| query.next().await.map(|diff| (diff, query)))
     }
 
     /// Waits until the rows show everything that was committed before this call.

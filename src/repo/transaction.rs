@@ -149,7 +149,7 @@ impl Repo {
             lease: Mutex::new(Some(lease)),
             level: AtomicU32::new(0),
             is_aborted: AtomicBool::new(false),
-            aborts: self.dialect().supports(Capability::Listen),
+            aborts: !self.dialect().supports(Capability::GoesOnAfterFailure),
             changes: StdMutex::default(),
         });
         let ending = Ending(Arc::clone(&tx));

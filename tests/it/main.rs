@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::print_stdout, reason = "a long test tells what it counted")]
 
+mod adapter;
 mod chat;
 mod live;
+mod repo;
 mod support;

@@ -107,6 +107,7 @@ impl Dialect for PostgresDialect {
     fn supports(&self, capability: Capability) -> bool {
         match capability {
             Capability::Arrays | Capability::Listen => true,
+            Capability::GoesOnAfterFailure => false,
         }
     }
 }

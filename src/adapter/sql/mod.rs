@@ -25,6 +25,7 @@ pub use self::read::{count, exists, key_lists, rows_by_key, select};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) use self::verb::{Verb, excerpt};
 pub use self::write::{Chunk, delete, delete_all, insert, insert_all, update, update_all};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 use crate::error::Error;
 use crate::error::Result;
 use crate::query::ast::Case;
@@ -118,6 +119,8 @@ pub enum Capability {
     Arrays,
     /// Ringing other connections: `LISTEN` and `NOTIFY`.
     Listen,
+    /// Going on in a transaction after a statement in it failed.
+    GoesOnAfterFailure,
 }
 
 /// The kind of an aggregate of values of `kind`.

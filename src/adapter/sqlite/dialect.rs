@@ -111,6 +111,7 @@ impl Dialect for SqliteDialect {
     fn supports(&self, capability: Capability) -> bool {
         match capability {
             Capability::Arrays | Capability::Listen => false,
+            Capability::GoesOnAfterFailure => true,
         }
     }
 }

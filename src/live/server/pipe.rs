@@ -112,6 +112,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
         self.is_dirty.then_some(self.progress.0)
     }
 
+    /// Writes what the stream takes at once, and waits for nothing. What went wrong shows in the next
+    /// [`Pipe::turn`].
+    pub(super) async fn write(&mut self) {
+        poll_fn(|cx| Poll::Ready(self.poll_drain(cx))).await.is_ready();
+    }
+
     /// Reads and writes until something happens; with `is_heard` off it only writes. Cancel safe.
     pub(super) async fn turn(&mut self, is_heard: bool) -> Turn {
         poll_fn(|cx| self.poll_turn(cx, is_heard)).await

@@ -104,7 +104,10 @@ impl Socket {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let mut timer = pin!(tokio::time::sleep_until(self.deadline(pipe)));
+        let mut asked_to_close = pin!(seat.asked_to_close());
         loop {
+            // Most of the time the client takes everything at once, and this is all there is to it.
+            pipe.write().await;
             // A deadline that moves away is left to ring once in vain: cheaper than moving the timer
             // at every message.
             let deadline = self.deadline(pipe);
@@ -117,7 +120,7 @@ impl Socket {
                 (channel, event) = self.clients.next(is_drained) => Wake::Heard(channel, event),
                 done = self.work.next() => Wake::Done(done),
                 () = &mut timer => Wake::Time,
-                () = seat.asked_to_close() => Wake::AskedToClose,
+                () = &mut asked_to_close => Wake::AskedToClose,
             };
             if let ControlFlow::Break(end) = self.step(pipe, wake) {
                 return end;

@@ -132,11 +132,18 @@ impl Channel {
 
     /// A message other than join and leave.
     pub(super) fn push(&mut self, voice: &mut Voice, mut room: Room<'_>, frame: Frame) -> Fate {
-        if let Some(backlog) = &mut self.backlog
-            && !room.is_full()
-        {
-            backlog.push(frame);
-            return Fate::Lives;
+        let busy = || Refusal::new("overloaded", "too many requests wait for their answer");
+        match &mut self.backlog {
+            // The one thing that overtakes the reply to a join: nobody honest sends so much.
+            Some(_) if room.is_full() => {
+                voice.refuse(self.to(&frame.reference), &busy());
+                return Fate::Lives;
+            }
+            Some(backlog) => {
+                backlog.push(frame);
+                return Fate::Lives;
+            }
+            None => {}
         }
         let Frame { reference, event, payload, .. } = frame;
         let done = match event.as_str() {
@@ -145,9 +152,7 @@ impl Channel {
                 self.drop_queries(voice, &queries);
                 voice.ok(self.to(&reference));
             }),
-            "add" | "resync" | "mutate" if room.is_full() => {
-                Err(Refusal::new("overloaded", "too many requests wait for their answer"))
-            }
+            "add" | "resync" | "mutate" if room.is_full() => Err(busy()),
             "add" | "resync" => request::read(payload).map(|Add { queries }| {
                 self.load(voice, room.limits, Kind::More, reference.clone(), queries);
             }),

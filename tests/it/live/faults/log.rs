@@ -1,1 +1,98 @@
-//! log
+//! The log is cut short, emptied, taken away, or switched off for a while.
+
+use recto::live::Health;
+use recto::prelude::*;
+use recto::schema::Table;
+
+use super::super::world::Item;
+use super::super::world::Owner;
+use super::super::world::Tally;
+use super::BOUND;
+use super::Scene;
+use super::Stage;
+use super::scene::config;
+use crate::support::cluster::Cluster;
+use crate::support::proxy::Proxy;
+use crate::support::wait::eventually;
+
+const CUT_SHORT: &str = "begin; \
+    update recto.floor set xid = pg_current_xact_id(); \
+    delete from recto.changes; \
+    commit";
+
+const INSERT: &str = "insert into items (rank, flag, note) values (1, true, 'unlogged')";
+
+/// Does `what` to the log while the feed cannot see it, after a write that it has not seen either.
+async fn behind_its_back(what: &str) {
+    let stage = Stage::new().await;
+    let proxy = Proxy::start(Cluster::shared().address()).await;
+    let through = Repo::connect(proxy.through(stage.url())).await.unwrap();
+    let mut scene = Scene::with(&through, &stage.repo, config()).await;
+    proxy.refuse().await;
+    proxy.cut().await;
+    let is_behind = async || scene.live.health() != Health::Healthy;
+    eventually("the feed to be away", BOUND, is_behind).await;
+    stage.psql(INSERT);
+    stage.psql(what);
+    proxy.accept().await;
+    scene.shows("unlogged").await;
+    scene.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_does_not_reach_back_has_everything_asked_again() {
+    behind_its_back(CUT_SHORT).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_was_emptied_with_its_marker_has_everything_asked_again() {
+    // As crash recovery leaves it.
+    behind_its_back("begin; delete from recto.changes; delete from recto.epoch; commit").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_cut_short_under_writers_costs_nothing_but_work() {
+    let stage = Stage::new().await;
+    let scene = Scene::on(&stage.repo).await;
+    let writers = stage.writers().await;
+    for _ in 0..10 {
+        scene.goes_on(60).await;
+        stage.psql(CUT_SHORT);
+    }
+    writers.stop().await;
+    scene.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_is_gone_is_followed_again_when_it_is_back() {
+    let stage = Stage::new().await;
+    let mut scene = Scene::on(&stage.repo).await;
+    stage.psql("drop schema recto cascade");
+    let is_behind = async || scene.live.health() != Health::Healthy;
+    eventually("the engine to notice", BOUND, is_behind).await;
+    stage.psql(INSERT);
+    let tables: [&'static Table; 3] = [Owner::table(), Item::table(), Tally::table()];
+    ChangeLog::new(tables).install(&stage.repo).await.unwrap();
+    scene.shows("unlogged").await;
+    scene.finish().await;
+}
+
+/// As `pg_restore --disable-triggers` does it, and many a script that loads much at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_written_while_the_trigger_was_off_is_seen_when_it_is_on_again() {
+    let stage = Stage::new().await;
+    let mut scene = Scene::on(&stage.repo).await;
+    stage.psql(&format!(
+        "begin; alter table items disable trigger recto_log; {INSERT}; \
+         alter table items enable always trigger recto_log; commit"
+    ));
+    scene.is_true().await;
+
+    stage.psql("alter table items disable trigger recto_log");
+    scene.is_true().await;
+    stage.psql(INSERT);
+    stage.psql("alter table items enable always trigger recto_log");
+    scene.is_true().await;
+    assert_eq!(scene.items.rows().len(), 2);
+    scene.finish().await;
+}

@@ -13,8 +13,8 @@ mod schema;
 mod servers;
 mod sqlite;
 mod stumbling;
-mod transactions;
 mod tables;
+mod transactions;
 
 use std::time::Duration;
 

@@ -1,1 +1,201 @@
-//! rows
+//! Every way in which PostgreSQL changes rows, by programs that know nothing of Recto.
+
+use std::time::Duration;
+
+use super::Scene;
+use super::Stage;
+use super::scene::config;
+
+const ROWS: &str = "
+    insert into owners (id, name, score) values (1, 'ada', 3), (2, 'bob', 5), (3, 'eve', 1);
+    insert into items (id, owner_id, rank, flag, note)
+        select n, n % 3 + 1, n * 3, n % 2 = 0, 'n' || n from generate_series(1, 40) n;
+";
+
+/// Live results are those of plain queries after each of these scripts.
+async fn follows(scripts: &[&str]) {
+    let stage = Stage::new().await;
+    stage.psql(ROWS);
+    let mut scene = Scene::on(&stage.repo).await;
+    for script in scripts {
+        stage.psql(script);
+        scene.is_true().await;
+    }
+    scene.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn truncate_is_heard_when_nothing_else_happens() {
+    let stage = Stage::new().await;
+    stage.psql(ROWS);
+    let mut config = config();
+    config.heartbeat = Duration::from_hours(1);
+    let mut scene = Scene::with(&stage.repo, &stage.repo, config).await;
+    assert_eq!(scene.items.rows().len(), 40);
+    stage.psql("truncate items");
+    scene.items.next().await.unwrap();
+    assert!(scene.items.rows().is_empty());
+    scene.is_true().await;
+
+    stage.psql("insert into items (owner_id, rank, flag) values (1, 1, true)");
+    scene.items.next().await.unwrap();
+    stage.psql("truncate owners cascade");
+    scene.items.next().await.unwrap();
+    assert!(scene.items.rows().is_empty());
+    scene.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn copy() {
+    follows(&[
+        r"copy items (owner_id, rank, flag, note)
+            from program 'printf ''1\t5\tt\tcopied\n2\t6\tf\t\\N\n''' ",
+        r"copy owners (name, score) from program 'seq 1 200 | sed ''s/.*/&\t&/''' ",
+    ])
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cascades() {
+    follows(&[
+        "update owners set id = 77 where id = 1",
+        "delete from owners where id = 77",
+        "delete from owners",
+    ])
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writes_that_decide_between_insert_and_update() {
+    follows(&[
+        "insert into owners (id, name, score) values (1, 'ada', 9), (4, 'new', 7)
+            on conflict (id) do update set score = excluded.score, name = owners.name || '!'",
+        "insert into owners (id, name, score) values (1, 'x', 0) on conflict do nothing",
+        "with gone as (delete from owners where id = 4 returning *)
+            insert into owners (id, name, score) select id + 1, name, score from gone",
+        "do $$ begin
+            if current_setting('server_version_num')::int >= 150000 then
+                execute 'merge into owners o using (values (1, 2), (9, 9)) v (id, score)
+                    on o.id = v.id
+                    when matched then update set score = v.score
+                    when not matched then insert (id, name, score) values (v.id, ''m'', v.score)';
+            end if;
+        end $$",
+    ])
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn prepared_transactions() {
+    let stage = Stage::new().await;
+    stage.psql(ROWS);
+    let mut scene = Scene::on(&stage.repo).await;
+    let prepare = |name: &str| {
+        stage.psql(&format!(
+            "set recto.notify = 'off'; begin; \
+             update items set note = '{name}', flag = true where id % 3 = 0; \
+             insert into items (rank, flag, note) values (2, true, '{name} too'); \
+             prepare transaction '{name}'"
+        ));
+    };
+    prepare("first");
+    scene.is_true().await;
+    stage.psql("commit prepared 'first'");
+    scene.is_true().await;
+    prepare("second");
+    stage.psql("update items set rank = rank + 1 where id % 3 = 1");
+    scene.is_true().await;
+    stage.psql("rollback prepared 'second'");
+    scene.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn swapped_and_shifted_keys() {
+    follows(&[
+        "update items set id = case id when 2 then 4 else 2 end where id in (2, 4)",
+        "update items set id = id + 1",
+        "begin; set constraints all deferred;
+            update items set id = 6 where id = 8;
+            update items set id = 8 where id = 6 and note <> (select note from items where id = 9);
+            delete from items where id = 6 and ctid <> (select max(ctid) from items where id = 6);
+            commit",
+        "begin; delete from items where id = 10; insert into items (id, rank, flag, note)
+            values (10, 1, true, 'back'); commit",
+    ])
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writers_in_the_role_of_a_replica() {
+    follows(&[
+        "set session_replication_role = replica; update items set rank = 1 where id = 3",
+        "set session_replication_role = replica; delete from items where id % 4 = 0",
+        "set session_replication_role = replica;
+            insert into items (rank, flag, note) values (5, true, 'replicated')",
+        "set session_replication_role = replica; truncate items",
+    ])
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writers_without_rights_on_the_log() {
+    let stage = Stage::new().await;
+    stage.psql(ROWS);
+    let mut scene = Scene::on(&stage.repo).await;
+    // Roles belong to the cluster, databases have names of their own.
+    let role = stage.psql("select 'writer_of_' || current_database()");
+    stage.psql(&format!(
+        "create role {role};
+         grant select, insert, update, delete, truncate on items, owners, tallies to {role}"
+    ));
+    assert_eq!(
+        stage.psql(
+            "select has_schema_privilege(oid, 'recto', 'usage') from pg_roles \
+        where rolname = 'writer_of_' || current_database()"
+        ),
+        "f"
+    );
+    for script in [
+        "insert into items (owner_id, rank, flag, note) values (1, 5, true, 'unprivileged')",
+        "update items set rank = rank + 1 where id < 9",
+        "update items set id = id + 1000 where id = 5",
+        "delete from owners where id = 2",
+        "truncate items",
+    ] {
+        stage.psql(&format!("set role {role}; {script}"));
+        scene.is_true().await;
+    }
+    // A path of its own leads nobody astray.
+    stage.psql(&format!(
+        "create schema trap; create table trap.changes (tab text, op text, key text);
+         create function trap.jsonb_build_array(variadic any[]) returns text language sql
+            as 'select ''wrong''';
+         grant usage on schema trap to {role}; set role {role};
+         set search_path = trap, public, recto, pg_catalog;
+         insert into items (rank, flag, note) values (5, true, 'misled')"
+    ));
+    scene.is_true().await;
+    assert_eq!(scene.items.rows().len(), 1);
+    scene.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_of_megabytes() {
+    follows(&[
+        "update items set note = repeat('x', 3000000) where id = 2",
+        "update items set rank = rank + 1 where id = 2",
+        "update items set note = 'small' where id = 2",
+    ])
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_rows_at_once_than_anybody_wants_to_count() {
+    follows(&[
+        "insert into items (owner_id, rank, flag) select 1, n % 100, n % 7 = 0
+            from generate_series(1, 12000) n",
+        "update items set rank = rank + 1 where id % 2 = 0",
+        "delete from items where id % 5 <> 0",
+    ])
+    .await;
+}

@@ -1,0 +1,174 @@
+//! What a watched table costs its writers on PostgreSQL.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use std::time::Instant;
+
+use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
+use tokio_postgres::Client;
+use tokio_postgres::NoTls;
+use tokio_postgres::Statement;
+
+use crate::live::figures::rate;
+use crate::live::figures::scatter;
+use crate::live::fixture;
+use crate::live::fixture::MESSAGES;
+use crate::live::fixture::ROOMS;
+use crate::live::fixture::Watch;
+use crate::live::fixture::body;
+use crate::live::machine;
+use crate::live::price;
+use crate::live::support::cluster::Cluster;
+
+/// What a writer does, over and over.
+#[derive(Clone, Copy, Debug)]
+struct Work {
+    name: &'static str,
+    /// With a number and a text.
+    sql: &'static str,
+    /// The numbers are from one to this.
+    numbers: i64,
+    /// How many rows one statement writes.
+    rows: usize,
+}
+
+const INSERT: Work = Work {
+    name: "insert, chat's messages",
+    sql: "insert into messages (room_id, author, body) values ($1, 'writer', $2)",
+    numbers: ROOMS,
+    rows: 1,
+};
+
+const INSERT_BARE: Work = Work {
+    name: "insert, key and text only",
+    sql: "insert into notes (body) select $2 where 0 < $1::bigint",
+    numbers: 1,
+    rows: 1,
+};
+
+const UPDATE: Work = Work {
+    name: "update by primary key",
+    sql: "update messages set body = $2 where id = $1",
+    numbers: MESSAGES,
+    rows: 1,
+};
+
+const INSERT_MANY: Work = Work {
+    name: "insert of 10,000 rows, rows/s",
+    sql: "insert into messages (room_id, author, body) \
+        select 1 + ($1 + n) % 100, 'writer', $2 from generate_series(1, 10000) n",
+    numbers: ROOMS,
+    rows: 10_000,
+};
+
+/// Whether a connection is one of those that ring the bell themselves, as those of a Repo do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bell {
+    Silent,
+    Rung,
+}
+
+/// Several connections that do the same.
+struct Writers {
+    clients: Vec<(Arc<Client>, Statement)>,
+    _drivers: JoinSet<()>,
+    work: Work,
+}
+
+static NUMBER: AtomicU64 = AtomicU64::new(1);
+
+impl Writers {
+    async fn connect(url: &str, bell: Bell, count: usize, work: Work) -> Self {
+        let (mut clients, mut drivers) = (Vec::new(), JoinSet::new());
+        for _ in 0..count {
+            let client = connect(url, &mut drivers).await;
+            if bell == Bell::Silent {
+                let set = client.batch_execute("set recto.notify = 'off'").await;
+                set.expect("a setting can be made");
+            }
+            let statement = client.prepare(work.sql).await.expect("the table is there");
+            clients.push((Arc::new(client), statement));
+        }
+        Self { clients, _drivers: drivers, work }
+    }
+
+    /// Writes for so long, and says how many rows a second.
+    async fn turn(&self, each: Duration) -> f64 {
+        let began = Instant::now();
+        let (mut tasks, work) = (JoinSet::new(), self.work);
+        for (client, statement) in &self.clients {
+            let (client, statement) = (Arc::clone(client), statement.clone());
+            tasks.spawn(async move {
+                let mut count = 0;
+                while began.elapsed() < each {
+                    let id = NUMBER.fetch_add(1, Ordering::Relaxed);
+                    let number = 1 + scatter(id, work.numbers);
+                    let done = client.execute(&statement, &[&number, &body(id)]).await;
+                    done.expect("a row can be written");
+                    count += work.rows;
+                }
+                count
+            });
+        }
+        let count = tasks.join_all().await.into_iter().sum();
+        rate(count, began.elapsed())
+    }
+}
+
+async fn connect(url: &str, drivers: &mut JoinSet<()>) -> Client {
+    let (client, connection) =
+        tokio_postgres::connect(url, NoTls).await.expect("the cluster lets everybody in");
+    drivers.spawn(async move { connection.await.expect("nobody cuts the connection") });
+    client
+}
+
+/// Measures one kind of work after the other.
+pub(crate) fn run(cluster: &Cluster, each: Duration) {
+    price::open("PostgreSQL", &machine::load(), each.as_secs_f32());
+    let runtime = machine::runtime();
+    let (plain, watched) = (cluster.create_database(), cluster.create_database());
+    let mut ears = JoinSet::new();
+    let _listener = runtime.block_on(async {
+        fixture::prepare(plain.url(), Watch::Off).await;
+        fixture::prepare(watched.url(), Watch::On).await;
+        // Without anybody who listens a notification costs less.
+        let client = connect(watched.url(), &mut ears).await;
+        client.batch_execute("listen recto").await.expect("anybody may listen");
+        client
+    });
+    let urls = (plain.url(), watched.url());
+    for count in [1, 8, 32] {
+        compare(&runtime, urls, each, count, INSERT);
+    }
+    for (work, count) in [(INSERT_BARE, 1), (INSERT_BARE, 8), (INSERT_BARE, 32)] {
+        compare(&runtime, urls, each, count, work);
+    }
+    for (work, count) in [(UPDATE, 1), (UPDATE, 8), (UPDATE, 32), (INSERT_MANY, 1)] {
+        compare(&runtime, urls, each, count, work);
+    }
+    println!("load {}", machine::load());
+}
+
+fn compare(runtime: &Runtime, urls: (&str, &str), each: Duration, count: usize, work: Work) {
+    let (plain, watched) = urls;
+    let mut variants = runtime.block_on(async {
+        let mut variants = vec![
+            Writers::connect(plain, Bell::Silent, count, work).await,
+            Writers::connect(watched, Bell::Silent, count, work).await,
+        ];
+        if work.name == INSERT.name {
+            variants.push(Writers::connect(watched, Bell::Rung, count, work).await);
+        }
+        variants
+    });
+    let figures = price::take_turns(&mut variants, |writers| runtime.block_on(writers.turn(each)));
+    let connections = if count == 1 { "connection" } else { "connections" };
+    let name = format!("{}, {count} {connections}", work.name);
+    price::row(&name, &figures[0], &figures[1]);
+    if let Some(rung) = figures.get(2) {
+        price::row("  the same, foreign writers that notify", &figures[0], rung);
+    }
+}
