@@ -25,6 +25,7 @@ use super::engine::Engine;
 use super::engine::Touched;
 use super::feed::Feed;
 use super::feed::Keys;
+use super::feed::News;
 use super::feed::Outcome;
 use super::feed::Tick;
 use super::feed::retention::Retention;
@@ -33,6 +34,7 @@ use super::feed::snapshot::Position;
 use super::feed::source::load;
 use super::feed::wake::Doorbell;
 use super::router::ResultId;
+use super::stats::Counters;
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::error::Result;
@@ -65,6 +67,9 @@ pub(crate) struct Driver<F> {
     pub(crate) retention: Retention,
     /// Results that were asked one by one because asking them together had failed.
     pub(crate) is_careful: bool,
+    pub(crate) counters: Arc<Counters>,
+    /// A heartbeat brought news, and no doorbell rang since.
+    pub(crate) unannounced: bool,
 }
 
 /// What can wake the driver.
@@ -95,14 +100,19 @@ impl<F: Feed> Driver<F> {
         let mut heartbeat = heartbeat(self.config.heartbeat);
         let mut failures = 0_u32;
         loop {
+            let mut is_heartbeat = false;
             let mut wants_tick = match self.wake(&mut heartbeat).await {
                 Wake::Command(command) => {
                     self.engine.command(command);
                     false
                 }
-                Wake::Rung => true,
+                Wake::Rung => {
+                    self.unannounced = false;
+                    true
+                }
                 Wake::Heartbeat => {
-                    self.engine.heartbeat();
+                    is_heartbeat = true;
+                    self.heartbeat();
                     true
                 }
                 Wake::Loaded((id, rows)) => {
@@ -118,7 +128,10 @@ impl<F: Feed> Driver<F> {
                 continue;
             }
             match self.tick().await {
-                Ok(()) => failures = 0,
+                Ok(has_news) => {
+                    failures = 0;
+                    self.unannounced |= is_heartbeat && has_news;
+                }
                 Err(error) => {
                     failures += 1;
                     self.failed(&error, failures).await;
@@ -162,6 +175,7 @@ impl<F: Feed> Driver<F> {
 
     async fn failed(&mut self, error: &Error, failures: u32) {
         tracing::warn!(error = %error.chain(), failures, "a tick broke off");
+        Counters::count(&self.counters.broken_ticks);
         self.engine.broke_off();
         self.feed.end(Outcome::BrokeOff).await;
         self.health.send_if_modified(|health| match health {
@@ -177,7 +191,17 @@ impl<F: Feed> Driver<F> {
         tokio::time::sleep(pause).await;
     }
 
-    async fn tick(&mut self) -> Result<()> {
+    /// Once a heartbeat: lets go what nobody wants, and sees to a doorbell that does not ring.
+    fn heartbeat(&mut self) {
+        self.engine.heartbeat();
+        if std::mem::take(&mut self.unannounced) {
+            Counters::count(&self.counters.missed_wakes);
+            self.doorbell.rehang();
+        }
+    }
+
+    /// One tick; says whether it brought news.
+    async fn tick(&mut self) -> Result<bool> {
         let mut tick = self.feed.tick().await?;
         self.engine.begin(&mut tick);
         let touched = self.read_touched(&mut tick).await?;
@@ -194,7 +218,18 @@ impl<F: Feed> Driver<F> {
             was != Health::Healthy
         });
         self.retain(&tick);
-        Ok(())
+        self.count(&tick);
+        Ok(!tick.touched.is_empty())
+    }
+
+    fn count(&self, tick: &Tick) {
+        Counters::count(&self.counters.ticks);
+        if tick.news == News::Lost {
+            Counters::count(&self.counters.lost_ticks);
+        }
+        let (results, clients) = self.engine.sizes();
+        Counters::set(&self.counters.results, results);
+        Counters::set(&self.counters.clients, clients);
     }
 
     /// Reads the touched rows of every schema that somebody follows, once for all.

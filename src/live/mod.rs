@@ -27,6 +27,7 @@ mod router;
 pub mod server;
 #[cfg(feature = "server")]
 mod session;
+mod stats;
 pub mod step;
 mod wire_text;
 
@@ -60,6 +61,8 @@ pub use self::plan::{Explanation, Tier};
 pub use self::query::{Diff, DiffOp, LiveQuery};
 #[cfg(feature = "server")]
 pub use self::server::Server;
+use self::stats::Counters;
+pub use self::stats::Stats;
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::error::Result;
@@ -102,6 +105,7 @@ struct Shared {
     next_client: AtomicU64,
     health: watch::Receiver<Health>,
     changes: Changes,
+    counters: Arc<Counters>,
     /// The driver; it ends with this.
     _tasks: JoinSet<()>,
 }
@@ -156,6 +160,7 @@ impl Live {
         let (commands_tx, commands) = mpsc::channel(COMMANDS);
         let (health_tx, health) = watch::channel(Health::Healthy);
         let (leavers, changes) = (Arc::<Leavers>::default(), Changes::new());
+        let counters = Arc::<Counters>::default();
         let driver = Driver {
             engine: Engine::new(setting, node, watched),
             feed,
@@ -170,6 +175,8 @@ impl Live {
             removal: JoinSet::new(),
             retention: Retention::default(),
             is_careful: false,
+            counters: Arc::clone(&counters),
+            unannounced: false,
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(driver.run());
@@ -180,6 +187,7 @@ impl Live {
             next_client: AtomicU64::new(1),
             health,
             changes,
+            counters,
             _tasks: tasks,
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -193,6 +201,11 @@ impl Live {
     /// Whether live results are current, and since when they are not.
     pub fn health(&self) -> Health {
         *self.shared.health.borrow()
+    }
+
+    /// What the engine did so far, and what it holds.
+    pub fn stats(&self) -> Stats {
+        self.shared.counters.read()
     }
 
     /// A new client: a set of queries that move together.

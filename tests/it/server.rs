@@ -607,3 +607,19 @@ async fn a_page_lives_beside_the_socket() {
     let origin = ("origin", "http://evil.example");
     assert_eq!(status(format!("ws://{at}/socket/websocket"), &[origin]).await, 101);
 }
+
+#[tokio::test]
+async fn who_asks_nothing_is_hung_up_on() {
+    use tokio::io::AsyncReadExt;
+    let house = House::new().await;
+    let limits = Limits { handshake: Duration::from_millis(100), ..Limits::default() };
+    let running = house.run_with(limits).await;
+    let mut silent = TcpStream::connect(running.local_addr()).await.unwrap();
+    let mut answer = Vec::new();
+    within("the server hangs up", BOUND, silent.read_to_end(&mut answer)).await.unwrap();
+
+    let running = house.run().await;
+    let mut silent = TcpStream::connect(running.local_addr()).await.unwrap();
+    running.shutdown().await;
+    within("a shutdown hangs up", BOUND, silent.read_to_end(&mut answer)).await.unwrap();
+}

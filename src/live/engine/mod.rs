@@ -96,6 +96,11 @@ impl Engine {
         }
     }
 
+    /// How many results and clients there are.
+    pub(crate) fn sizes(&self) -> (usize, usize) {
+        (self.results.len(), self.clients.len())
+    }
+
     /// Takes what a client asks.
     pub(crate) fn command(&mut self, command: Command) {
         match command {

@@ -43,6 +43,7 @@ pub(super) fn read(answers: Vec<Answer>, since: Option<&Position>) -> Result<Loo
     Ok(Look {
         position: Position { epoch: epoch.clone(), at: At::Sequence(*seq) },
         fingerprint: version.to_string(),
+        watched: String::new(),
         reaches_back,
         entries: answers.next().unwrap_or_default(),
     })

@@ -14,6 +14,10 @@ use super::postgres_log;
 use super::source::plain;
 use crate::adapter::Access;
 use crate::adapter::ErasedConnection;
+#[cfg(feature = "postgres")]
+use crate::adapter::postgres::Listener;
+use crate::error::Error;
+use crate::error::ErrorKind;
 use crate::error::Result;
 use crate::repo::Observer;
 use crate::repo::Repo;
@@ -26,6 +30,7 @@ const AGAIN: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub(crate) struct Doorbell {
     rung: Arc<Notify>,
+    rehang: Arc<Notify>,
     _observer: Observer,
     /// Whoever listens to other processes, and rings for them.
     _tasks: JoinSet<()>,
@@ -36,6 +41,7 @@ impl Doorbell {
     pub(crate) fn hang(repo: &Repo, poll: Duration) -> Self {
         let rung = Arc::new(Notify::new());
         let committed = Arc::new(Notify::new());
+        let rehang = Arc::new(Notify::new());
         let observer = {
             let (rung, committed) = (Arc::clone(&rung), Arc::clone(&committed));
             repo.on_commit(move |_| {
@@ -49,17 +55,23 @@ impl Doorbell {
             // From now on this process rings for its own commits, once for many, outside of their
             // transactions: a `NOTIFY` inside them would queue them behind one lock.
             repo.pool().set_setting("recto.notify", "off");
-            tasks.spawn(listen(repo.clone(), Arc::clone(&rung), committed));
+            let bell = Bell { rung: Arc::clone(&rung), committed, rehang: Arc::clone(&rehang) };
+            tasks.spawn(bell.listen(repo.clone()));
         }
         if !is_postgres(repo) && repo.adapter().most(Access::Read) != Some(1) {
             tasks.spawn(watch_file(repo.clone(), Arc::clone(&rung), poll));
         }
-        Self { rung, _observer: observer, _tasks: tasks }
+        Self { rung, rehang, _observer: observer, _tasks: tasks }
     }
 
     /// Waits for a ring; one that came before counts. Cancel safe.
     pub(crate) async fn rung(&self) {
         self.rung.notified().await;
+    }
+
+    /// Hangs the bell anew: it did not ring when it should have.
+    pub(crate) fn rehang(&self) {
+        self.rehang.notify_one();
     }
 
     /// Rings.
@@ -68,34 +80,52 @@ impl Doorbell {
     }
 }
 
-/// Hears other processes, and tells them of our commits.
+/// What the listener hears and rings.
 #[cfg(feature = "postgres")]
-async fn listen(repo: Repo, rung: Arc<Notify>, committed: Arc<Notify>) {
-    let Some(postgres) = repo.postgres() else { return };
-    loop {
-        match postgres.listener(postgres_log::CHANNEL).await {
-            Ok(mut listener) => {
-                // Something may have happened while nobody listened.
-                rung.notify_one();
-                let own = listener.pid();
-                loop {
-                    let result = tokio::select! {
-                        heard = listener.recv() => heard.map(|heard| {
-                            if heard.from_pid != own {
-                                rung.notify_one();
-                            }
-                        }),
-                        () = committed.notified() => listener.notify().await,
-                    };
-                    if let Err(error) = result {
-                        tracing::warn!(error = %error.chain(), "the doorbell was lost");
-                        break;
-                    }
+struct Bell {
+    rung: Arc<Notify>,
+    committed: Arc<Notify>,
+    rehang: Arc<Notify>,
+}
+
+#[cfg(feature = "postgres")]
+impl Bell {
+    /// Hears other processes, and tells them of our commits.
+    async fn listen(self, repo: Repo) {
+        let Some(postgres) = repo.postgres() else { return };
+        loop {
+            match postgres.listener(postgres_log::CHANNEL).await {
+                Ok(listener) => {
+                    // Something may have happened while nobody listened.
+                    self.rung.notify_one();
+                    let error = self.hear(listener).await;
+                    tracing::warn!(error = %error.chain(), "the doorbell was lost");
                 }
+                Err(error) => tracing::debug!(error = %error.chain(), "no doorbell yet"),
             }
-            Err(error) => tracing::debug!(error = %error.chain(), "no doorbell yet"),
+            tokio::time::sleep(AGAIN).await;
         }
-        tokio::time::sleep(AGAIN).await;
+    }
+
+    /// Rings until the connection is lost, or is told to be.
+    async fn hear(&self, mut listener: Listener) -> Error {
+        let own = listener.pid();
+        loop {
+            let result = tokio::select! {
+                heard = listener.recv() => heard.map(|heard| {
+                    if heard.from_pid != own {
+                        self.rung.notify_one();
+                    }
+                }),
+                () = self.committed.notified() => listener.notify().await,
+                () = self.rehang.notified() => {
+                    return Error::new(ErrorKind::Stale, "it did not ring, and there was news");
+                }
+            };
+            if let Err(error) = result {
+                return error;
+            }
+        }
     }
 }
 

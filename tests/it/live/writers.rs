@@ -13,6 +13,7 @@ use super::world::Item;
 use super::world::Owner;
 
 /// A small generator of numbers, so that a seed tells the whole script of one writer.
+#[derive(Debug)]
 pub(crate) struct Dice(u64);
 
 impl Dice {
