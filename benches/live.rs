@@ -42,7 +42,7 @@ const USAGE: &str = "usage: cargo bench --bench live -- [latency|triggers|all] [
   latency           from commit to client, through the chat's server
   triggers          what a watched table costs its writers
   all               both (the default; under four minutes)
-  --seconds N       how long each measurement takes (default: 4 for latency, 1 for triggers)
+  --seconds N       how long each measurement takes (default: 3 for latency, 0.6 for triggers)
   --subscribers N   how many WebSocket clients watch (default: 100)";
 
 /// What to measure, and for how long.
@@ -94,15 +94,16 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let seconds = |usual| Duration::from_secs(options.seconds.unwrap_or(usual));
+    let each = |usual| options.seconds.map_or(usual, Duration::from_secs);
     machine::describe();
     let cluster = machine::cluster();
     if options.latency {
-        latency::run(&cluster, seconds(4), options.subscribers);
+        latency::run(&cluster, each(Duration::from_secs(3)), options.subscribers);
     }
     if options.triggers {
-        postgres_price::run(&cluster, seconds(1));
-        sqlite_price::run(seconds(1));
+        let each = each(Duration::from_millis(600));
+        postgres_price::run(&cluster, each);
+        sqlite_price::run(each);
     }
     ExitCode::SUCCESS
 }

@@ -4,10 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::live::crowd::Crowd;
+use crate::live::figures::rate;
 use crate::live::fixture;
 use crate::live::fixture::ROOMS;
 use crate::live::fixture::Watch;
 use crate::live::machine;
+use crate::live::machine::Meter;
 use crate::live::report;
 use crate::live::report::Measured;
 use crate::live::serve::Serving;
@@ -81,33 +83,43 @@ async fn on(name: &'static str, url: &str, past: Past, each: Duration, subscribe
 }
 
 impl Place {
-    async fn measure(&mut self, by: By, rooms: i64, rate: u32, each: Duration, subscribers: usize) {
+    async fn measure(
+        &mut self,
+        by: By,
+        rooms: i64,
+        asked: u32,
+        each: Duration,
+        subscribers: usize,
+    ) {
         let crowd = Crowd::gather(&self.serving.address, subscribers, rooms).await;
         // The first half second finds connections and statements cold, and is not counted.
-        let cold = u64::from(rate / 2);
-        let count = u64::from(rate) * each.as_secs();
-        let pace = Pace { first: self.next_id, count: cold + count, per_second: rate, rooms };
+        let cold = u64::from(asked / 2);
+        let count = u64::from(asked) * each.as_secs();
+        let pace = Pace { first: self.next_id, count: cold + count, per_second: asked, rooms };
         self.next_id += pace.count;
-        let writers = self.writers(by, rate).await;
-        let (ticks_before, _) = machine::usage(self.serving.pid);
+        let writers = self.writers(by, asked).await;
+        let (meter, before) = (Meter::start(), machine::ticks(self.serving.pid, 2));
         let (mut inserts, took) = writer::write(writers, pace).await;
         let expected: usize =
             inserts.iter().map(|insert| watchers(insert, subscribers, rooms)).sum();
         wait_for(&crowd, expected).await;
-        let (ticks, kib) = machine::usage(self.serving.pid);
+        let others = meter.others();
+        let server = machine::ticks(self.serving.pid, 2) - before;
+        let server = rate(server, meter.elapsed());
         let heard = crowd.leave().await;
+        let done = rate(inserts.len(), took);
         inserts.retain(|insert| pace.first + cold <= insert.id);
         report::row(&Measured {
             database: self.name,
             by: by.name(),
             rooms,
-            rate,
+            asked,
             inserts: &inserts,
             heard: &heard,
-            took,
-            written: pace.count,
-            server_ticks: ticks - ticks_before,
-            server_kib: kib,
+            done,
+            server,
+            memory: machine::memory(self.serving.pid),
+            others,
         });
     }
 

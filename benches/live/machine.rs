@@ -3,14 +3,17 @@
 use std::fs;
 use std::fs::File;
 use std::io::Write;
+use std::time::Duration;
 use std::time::Instant;
 
 use tokio::runtime::Runtime;
 
 use crate::live::figures::Spread;
+use crate::live::figures::rate;
 use crate::live::support::cluster::Cluster;
 use crate::live::support::cluster::Options;
 use crate::live::support::process::Scratch;
+use crate::live::support::process::children_of;
 
 /// What makes a cluster keep what it was told, and nothing that the tests need instead.
 const DURABLE: [(&str, &str); 5] = [
@@ -60,17 +63,63 @@ fn flushes() -> Spread {
     }))
 }
 
-/// Hundredths of a second that a process has computed, and KiB that it holds, where the system
-/// tells.
-pub(crate) fn usage(pid: u32) -> (u64, u64) {
+/// How much the processors do for somebody else while something is measured, since a machine may be
+/// shared. Zero where the system does not tell.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    began: Instant,
+    all: usize,
+    ours: usize,
+}
+
+impl Meter {
+    pub(crate) fn start() -> Self {
+        Self { began: Instant::now(), all: all_ticks(), ours: ours(std::process::id()) }
+    }
+
+    /// Hundredths of one processor that others had.
+    pub(crate) fn others(&self) -> f64 {
+        let (all, ours) = (all_ticks() - self.all, ours(std::process::id()) - self.ours);
+        rate(all.saturating_sub(ours), self.began.elapsed())
+    }
+
+    /// How long it has been measuring.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+}
+
+/// Hundredths of a second that all processes have computed.
+fn all_ticks() -> usize {
+    let text = fs::read_to_string("/proc/stat").unwrap_or_default();
+    // `cpu`, then for users, politely for users, and for the system.
+    sum(text.split_whitespace().skip(1).take(3))
+}
+
+/// Hundredths of a second that a process and all it started have computed.
+fn ours(pid: u32) -> usize {
+    let children = children_of(pid).into_iter().map(ours);
+    ticks(pid, 4) + children.sum::<usize>()
+}
+
+/// Hundredths of a second that a process has computed: for itself and in the system, and, with four
+/// fields instead of two, the same of children that are over.
+pub(crate) fn ticks(pid: u32, fields: usize) -> usize {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let after_name = stat.rsplit(')').next().unwrap_or_default();
-    let fields = after_name.split_whitespace().skip(11).take(2);
-    let ticks = fields.filter_map(|field| field.parse::<u64>().ok()).sum();
+    sum(after_name.split_whitespace().skip(11).take(fields))
+}
+
+fn sum<'a>(fields: impl Iterator<Item = &'a str>) -> usize {
+    fields.filter_map(|field| field.parse::<usize>().ok()).sum()
+}
+
+/// MiB that a process holds, where the system tells.
+pub(crate) fn memory(pid: u32) -> usize {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let resident = resident.and_then(|text| text.split_whitespace().next()?.parse().ok());
-    (ticks, resident.unwrap_or_default())
+    let kib = resident.and_then(|text| text.split_whitespace().next()?.parse::<usize>().ok());
+    kib.unwrap_or_default() / 1024
 }
 
 /// A runtime for what is measured.

@@ -20,6 +20,7 @@ use crate::live::fixture::ROOMS;
 use crate::live::fixture::Watch;
 use crate::live::fixture::body;
 use crate::live::machine;
+use crate::live::machine::Meter;
 use crate::live::price;
 use crate::live::support::cluster::Cluster;
 
@@ -59,7 +60,7 @@ const UPDATE: Work = Work {
 const INSERT_MANY: Work = Work {
     name: "insert of 10,000 rows, rows/s",
     sql: "insert into messages (room_id, author, body) \
-        select 1 + ($1 + n) % 100, 'writer', $2 from generate_series(1, 10000) n",
+        select 1 + ($1::bigint + n) % 100, 'writer', $2 from generate_series(1, 10000) n",
     numbers: ROOMS,
     rows: 10_000,
 };
@@ -127,48 +128,42 @@ async fn connect(url: &str, drivers: &mut JoinSet<()>) -> Client {
 
 /// Measures one kind of work after the other.
 pub(crate) fn run(cluster: &Cluster, each: Duration) {
-    price::open("PostgreSQL", &machine::load(), each.as_secs_f32());
+    price::open("PostgreSQL", each);
     let runtime = machine::runtime();
-    let (plain, watched) = (cluster.create_database(), cluster.create_database());
+    let [plain, watched, rung] = std::array::from_fn(|_| cluster.create_database());
     let mut ears = JoinSet::new();
     let _listener = runtime.block_on(async {
         fixture::prepare(plain.url(), Watch::Off).await;
         fixture::prepare(watched.url(), Watch::On).await;
+        fixture::prepare(rung.url(), Watch::On).await;
         // Without anybody who listens a notification costs less.
-        let client = connect(watched.url(), &mut ears).await;
+        let client = connect(rung.url(), &mut ears).await;
         client.batch_execute("listen recto").await.expect("anybody may listen");
         client
     });
-    let urls = (plain.url(), watched.url());
-    for count in [1, 8, 32] {
-        compare(&runtime, urls, each, count, INSERT);
+    let silent = [(plain.url(), Bell::Silent), (watched.url(), Bell::Silent)];
+    let all = [silent[0], silent[1], (rung.url(), Bell::Rung)];
+    for (work, variants) in [(INSERT, &all[..]), (INSERT_BARE, &silent), (UPDATE, &silent)] {
+        for count in [1, 8, 32] {
+            compare(&runtime, variants, each, count, work);
+        }
     }
-    for (work, count) in [(INSERT_BARE, 1), (INSERT_BARE, 8), (INSERT_BARE, 32)] {
-        compare(&runtime, urls, each, count, work);
-    }
-    for (work, count) in [(UPDATE, 1), (UPDATE, 8), (UPDATE, 32), (INSERT_MANY, 1)] {
-        compare(&runtime, urls, each, count, work);
-    }
+    compare(&runtime, &silent, each, 1, INSERT_MANY);
     println!("load {}", machine::load());
 }
 
-fn compare(runtime: &Runtime, urls: (&str, &str), each: Duration, count: usize, work: Work) {
-    let (plain, watched) = urls;
-    let mut variants = runtime.block_on(async {
-        let mut variants = vec![
-            Writers::connect(plain, Bell::Silent, count, work).await,
-            Writers::connect(watched, Bell::Silent, count, work).await,
-        ];
-        if work.name == INSERT.name {
-            variants.push(Writers::connect(watched, Bell::Rung, count, work).await);
-        }
-        variants
-    });
-    let figures = price::take_turns(&mut variants, |writers| runtime.block_on(writers.turn(each)));
+fn compare(runtime: &Runtime, variants: &[(&str, Bell)], each: Duration, count: usize, work: Work) {
+    let mut connected = Vec::new();
+    for (url, bell) in variants {
+        connected.push(runtime.block_on(Writers::connect(url, *bell, count, work)));
+    }
+    let meter = Meter::start();
+    let figures = price::take_turns(&mut connected, |writers| runtime.block_on(writers.turn(each)));
+    let others = meter.others();
     let connections = if count == 1 { "connection" } else { "connections" };
     let name = format!("{}, {count} {connections}", work.name);
-    price::row(&name, &figures[0], &figures[1]);
+    price::row(&name, &figures[0], &figures[1], others);
     if let Some(rung) = figures.get(2) {
-        price::row("  the same, foreign writers that notify", &figures[0], rung);
+        price::row("  the same, foreign writers that notify", &figures[0], rung, others);
     }
 }

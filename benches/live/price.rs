@@ -1,6 +1,9 @@
 //! The price of being watched: the same work with and without the change log, in turns.
 
+use std::time::Duration;
+
 use crate::live::figures::median;
+use crate::live::machine;
 
 /// How often each variant has its turn.
 pub(crate) const ROUNDS: usize = 5;
@@ -24,26 +27,33 @@ pub(crate) fn take_turns<V>(
 }
 
 /// Says what the table shows.
-pub(crate) fn open(what: &str, load: &str, seconds: f32) {
+pub(crate) fn open(what: &str, each: Duration) {
     println!(
         "
-TRIGGERS, {what}: a second's worth of work; {ROUNDS} rounds of {seconds} s each, in turns, load {load}
+TRIGGERS, {what}: rows written in a second; {ROUNDS} rounds of {} s each, in turns, load {}
   price   how many times as much the same work costs when the table is watched: the ratio of the
           medians, and the least and the greatest ratio of two neighbouring rounds
-"
+  else    what unrelated programs took of one processor meanwhile: such a line is disturbed
+",
+        each.as_secs_f32(),
+        machine::load()
     );
-    println!("{:<42} {:>11} {:>11} {:>7}   range", "", "not watched", "watched", "price");
+    println!(
+        "{:<42} {:>11} {:>11} {:>7}   {:<11} {:>4}",
+        "", "not watched", "watched", "price", "range", "else"
+    );
 }
 
 /// Prints one line.
-pub(crate) fn row(name: &str, plain: &[f64], watched: &[f64]) {
+pub(crate) fn row(name: &str, plain: &[f64], watched: &[f64], others: f64) {
     let ratios: Vec<f64> =
         plain.iter().zip(watched).map(|(plain, watched)| plain / watched).collect();
     let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
     let greatest = ratios.iter().copied().fold(0.0, f64::max);
     let (plain, watched) = (median(plain), median(watched));
     println!(
-        "{name:<42} {plain:>11.0} {watched:>11.0} {:>6.2}×   {least:.2}–{greatest:.2}",
-        plain / watched
+        "{name:<42} {plain:>11.0} {watched:>11.0} {:>6.2}×   {:<11} {others:>3.0}%",
+        plain / watched,
+        format!("{least:.2}–{greatest:.2}")
     );
 }

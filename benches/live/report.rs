@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crate::live::crowd::Heard;
 use crate::live::figures::Spread;
-use crate::live::figures::rate;
 use crate::live::machine;
 use crate::live::writer::Insert;
 
@@ -16,16 +15,17 @@ pub(crate) struct Measured<'a> {
     pub(crate) by: &'a str,
     pub(crate) rooms: i64,
     /// Inserts asked for in a second.
-    pub(crate) rate: u32,
+    pub(crate) asked: u32,
+    /// Inserts done in a second.
+    pub(crate) done: f64,
     /// Those that count, in order of their numbers.
     pub(crate) inserts: &'a [Insert],
     pub(crate) heard: &'a [Heard],
-    /// How long all inserts took, and how many they were, with those that do not count.
-    pub(crate) took: Duration,
-    pub(crate) written: u64,
-    /// Hundredths of a second the server computed meanwhile.
-    pub(crate) server_ticks: u64,
-    pub(crate) server_kib: u64,
+    /// Hundredths of a processor that the server had, and MiB.
+    pub(crate) server: f64,
+    pub(crate) memory: usize,
+    /// Hundredths of a processor that went to programs that have nothing to do with this.
+    pub(crate) others: f64,
 }
 
 /// Says what the table shows.
@@ -33,41 +33,28 @@ pub(crate) fn open(each: Duration, subscribers: usize) {
     println!(
         "
 LATENCY: {subscribers} WebSocket clients with `messages.latest` (50 rows), {} s each, load {}
-  written by   server: a mutation on a socket, through the server's own Repo
-               others: plain SQL on connections that the server knows nothing of
-  commit       when the insert call returned to whoever made it (server: to the mutation's handler)
-  client       when the client's program had read the frame that holds the message
-  answer       when the writer was told (server: the reply to the mutation, which follows its diff)
+  by       server: a mutation on a socket, through the server's own Repo
+           others: plain SQL on connections that the server knows nothing of
+  commit   when the insert call returned to whoever made it (server: to the mutation's handler)
+  client   when the client's program had read the frame that holds the message
+  answer   when the writer was told (server: the reply to the mutation, which follows its diff)
+  else     what unrelated programs took of one processor meanwhile: such a line is disturbed
   milliseconds; one sample is one message at one client; `cpu` and `MiB` are the server's
-",
+
+{:<31} | {:<20} | {:<13} | {:<13} |",
         each.as_secs(),
-        machine::load()
+        machine::load(),
+        "",
+        "commit → client",
+        "send → client",
+        "send → answer",
     );
     println!(
-        "{:<10} {:<7} {:>5} {:>13} | {:>6} {:>6} {:>6} | {:>6} {:>6} | {:>6} {:>6} | {:>8} {:>5} | {:>4} {:>4}",
-        "",
-        "written",
-        "rooms",
-        "inserts/s",
-        "commit",
-        "→",
-        "client",
-        "send →",
-        "client",
-        "send →",
-        "answer",
-        "",
-        "",
-        "",
-        ""
-    );
-    println!(
-        "{:<10} {:<7} {:>5} {:>5} {:>7} | {:>6} {:>6} {:>6} | {:>6} {:>6} | {:>6} {:>6} | {:>8} {:>5} | {:>4} {:>4}",
+        "{:<10} {:<6} {:>5} {:>7} | {:>6} {:>6} {:>6} | {:>6} {:>6} | {:>6} {:>6} | {:>8} {:>5} | {:>4} {:>4} {:>5}",
         "database",
         "by",
-        "",
-        "asked",
-        "done",
+        "rooms",
+        "per s",
         "p50",
         "p99",
         "max",
@@ -78,7 +65,8 @@ LATENCY: {subscribers} WebSocket clients with `messages.latest` (50 rows), {} s 
         "arrived",
         "lost",
         "cpu",
-        "MiB"
+        "MiB",
+        "else"
     );
 }
 
@@ -89,14 +77,12 @@ pub(crate) fn close() {
 
 /// Prints one line.
 pub(crate) fn row(measured: &Measured<'_>) {
-    let Measured { database, by, rooms, rate: asked, inserts, heard, took, .. } = *measured;
+    let Measured { database, by, rooms, asked, done, inserts, heard, server, memory, others } =
+        *measured;
     let Arrivals { from_commit, from_send, lost } = arrivals(inserts, heard);
     let answers = Spread::of(inserts.iter().map(|insert| insert.answered - insert.sent));
-    let written = usize::try_from(measured.written).expect("nobody writes so much");
-    let ticks = usize::try_from(measured.server_ticks).expect("nobody computes for so long");
     println!(
-        "{database:<10} {by:<7} {rooms:>5} {asked:>5} {:>7.1} | {:>6.2} {:>6.2} {:>6.1} | {:>6.2} {:>6.2} | {:>6.2} {:>6.2} | {:>8} {lost:>5} | {:>3.0}% {:>4}",
-        rate(written, took),
+        "{database:<10} {by:<6} {rooms:>5} {asked:>7} | {:>6.2} {:>6.2} {:>6.1} | {:>6.2} {:>6.2} | {:>6.2} {:>6.2} | {:>8} {lost:>5} | {server:>3.0}% {memory:>4} {others:>4.0}%",
         from_commit.percentile(50),
         from_commit.percentile(99),
         from_commit.max(),
@@ -105,9 +91,10 @@ pub(crate) fn row(measured: &Measured<'_>) {
         answers.percentile(50),
         answers.percentile(99),
         from_commit.len(),
-        rate(ticks, took),
-        measured.server_kib / 1024,
     );
+    if done < 0.98 * f64::from(asked) {
+        println!("  the writers did no more than {done:.0} inserts a second");
+    }
     let resets: usize = heard.iter().map(|heard| heard.resets).sum();
     if 0 < resets {
         println!("  clients that fell behind were sent everything anew {resets} times");

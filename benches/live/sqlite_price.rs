@@ -14,6 +14,7 @@ use crate::live::fixture::ROOMS;
 use crate::live::fixture::Watch;
 use crate::live::fixture::body;
 use crate::live::machine;
+use crate::live::machine::Meter;
 use crate::live::price;
 use crate::live::support::process::Scratch;
 
@@ -45,7 +46,7 @@ pragma recursive_triggers = on;
 
 /// Measures one kind of work after the other.
 pub(crate) fn run(each: Duration) {
-    price::open("SQLite", &machine::load(), each.as_secs_f32());
+    price::open("SQLite", each);
     let scratch = Scratch::new();
     let (plain, watched) = (scratch.path().join("plain.db"), scratch.path().join("watched.db"));
     machine::runtime().block_on(async {
@@ -55,13 +56,14 @@ pub(crate) fn run(each: Duration) {
     let mut connections = [open(&plain), open(&watched)];
     let mut id = 0;
     for (name, sql, numbers, rows) in WORK {
+        let meter = Meter::start();
         let figures = price::take_turns(&mut connections, |connection| {
             turn(connection, sql, each, || {
                 id += 1;
                 (1 + scatter(id, numbers), body(id), rows)
             })
         });
-        price::row(name, &figures[0], &figures[1]);
+        price::row(name, &figures[0], &figures[1], meter.others());
     }
     println!("load {}", machine::load());
 }

@@ -7,4 +7,5 @@ mod adapter;
 mod chat;
 mod live;
 mod repo;
+mod server;
 mod support;

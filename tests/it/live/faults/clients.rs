@@ -119,6 +119,7 @@ async fn versions(repo: &Repo, live: &Live, count: i32) {
         }
         within("its version", BOUND, witness.next()).await.unwrap();
     }
+    witness.caught_up().await.unwrap();
 }
 
 async fn a_sleeper(repo: &Repo) {

@@ -105,7 +105,8 @@ async fn a_database_out_of_reach_is_followed_again() {
     eventually("the engine to notice", BOUND, is_behind).await;
     proxy.accept().await;
     scene.shows("unseen").await;
-    assert_eq!(scene.live.health(), Health::Healthy);
+    let is_healthy = async || scene.live.health() == Health::Healthy;
+    eventually("the engine to be well", BOUND, is_healthy).await;
     scene.finish().await;
 }
 

@@ -15,8 +15,9 @@ use crate::support::proxy::When;
 /// `COMMIT` steers the transaction, so it travels as a plain query.
 const COMMIT: &[u8] = b"commit\0";
 
+/// An item that no trigger of the oracle's tables writes again.
 fn item(note: &str) -> Item {
-    Item { flag: true, note: Some(note.into()), ..Item::default() }
+    Item { rank: 1, flag: true, note: Some(note.into()), ..Item::default() }
 }
 
 /// A writer behind a proxy, and a live engine that shares its pool but not its way to the server.

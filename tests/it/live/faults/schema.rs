@@ -87,7 +87,11 @@ async fn a_column_that_is_dropped_ends_those_who_ask_for_it() {
     ends(&mut three, "note").await;
     let Err(refused) = live.query(items()).await else { panic!("it was answered") };
     assert!(refused.chain().to_string().contains("note"), "{}", refused.chain());
-    stage.psql("update items set rank = rank + 1; update owners set score = score + 1");
+    // The oracle's triggers write what is gone.
+    stage.psql(
+        "drop trigger a_first on items; update items set rank = rank + 1; \
+         update owners set score = score + 1",
+    );
     compare("ranks", &mut ranks, items().select(|i| i.rank), &stage.repo).await;
     compare("people", &mut people, owners(), &stage.repo).await;
 

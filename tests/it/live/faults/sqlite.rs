@@ -34,8 +34,9 @@ impl File {
     }
 }
 
+/// An item that no trigger of the oracle's tables writes again.
 fn item(note: &str) -> Item {
-    Item { flag: true, note: Some(note.into()), ..Item::default() }
+    Item { rank: 1, flag: true, note: Some(note.into()), ..Item::default() }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

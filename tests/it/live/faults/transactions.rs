@@ -14,8 +14,9 @@ use super::Stage;
 use crate::support::wait::eventually_eq;
 use crate::support::wait::within;
 
+/// An item that no trigger of the oracle's tables writes again.
 fn item(note: &str) -> Item {
-    Item { flag: true, note: Some(note.into()), ..Item::default() }
+    Item { rank: 1, flag: true, note: Some(note.into()), ..Item::default() }
 }
 
 const OPEN: &str = "select count(*) from pg_stat_activity \
