@@ -282,7 +282,8 @@ impl Connection for PostgresConnection {
         // A script is there to change the database, and with it what was prepared for.
         self.statements.clear();
         result.map_err(|error| {
-            self.transaction = self.transaction.after_failure(Verb::Other);
+            // The script may have begun a transaction of its own; going back does no harm where not.
+            self.transaction = Transaction::Failed;
             self.failed(script, error, Effect::Keeps, started)
         })
     }

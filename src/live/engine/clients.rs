@@ -130,7 +130,7 @@ impl Engine {
         });
         let parts = parts.collect();
         self.waiting.push(Waiting { client: id, request, what: What::Queries(parts) });
-        self.answer_waiting();
+        self.tell_what_waits();
     }
 
     fn subscribe(&mut self, id: ClientId, name: Name, result: ResultId) {

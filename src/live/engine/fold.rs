@@ -52,6 +52,7 @@ impl Engine {
     /// between the state they were read at and the tick is added to the tick: reading a row once
     /// too often changes nothing.
     pub(crate) fn begin(&mut self, tick: &mut Tick) {
+        self.is_torn = true;
         if self.pending.is_empty() {
             self.recent.clear();
             return;
@@ -109,6 +110,10 @@ impl Engine {
             for recent in self.recent.iter().filter(|recent| !at.covers(&recent.position)) {
                 add_touched(&mut tick.touched, &recent.touched);
             }
+            // A version of its own: a cursor from a former life of this result, whose changes nobody
+            // followed since, must not fit.
+            self.version += 1;
+            self.has_activated = true;
             let version = self.version;
             let Some(result) = self.results.get_mut(&id) else { continue };
             if let Stage::Loaded(rows, _) = std::mem::replace(&mut result.stage, Stage::Loading) {
@@ -167,6 +172,7 @@ impl Engine {
     /// The tick is over, and everything asked was answered: tells everybody.
     pub(crate) fn finish(&mut self) {
         self.is_unsure = false;
+        self.has_activated = false;
         let changed = std::mem::take(&mut self.changed);
         let (node, version) = (self.node, self.version + 1);
         let mut told: HashMap<ClientId, Vec<(Name, Arc<Step>)>> = HashMap::new();
@@ -192,12 +198,18 @@ impl Engine {
                 client.mailbox.push(Event::Moved { from, to, steps });
             }
         }
-        self.answer_waiting();
+        self.is_torn = false;
+        for client in std::mem::take(&mut self.behind) {
+            self.settle(client);
+        }
+        self.tell_what_waits();
         self.answer_barriers();
     }
 
-    /// The tick broke off: what was folded stays, and the next tick asks everything again.
+    /// The tick broke off. What was folded stays: the next tick starts from the same state, and
+    /// reads the same rows as they are then. Only results that went live in this tick may have
+    /// caught up on ticks before it, which the next does not tell again.
     pub(crate) fn broke_off(&mut self) {
-        self.is_unsure = true;
+        self.is_unsure |= self.has_activated;
     }
 }

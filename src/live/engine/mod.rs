@@ -20,11 +20,13 @@ use self::fold::Recent;
 pub(crate) use self::fold::Touched;
 use super::client::ClientId;
 use super::client::Command;
+use super::mailbox::Name;
 use super::result::LiveResult;
 use super::router::ResultId;
 use super::router::Router;
 use super::step::Version;
 use crate::adapter::sql::Dialect;
+use crate::error::Error;
 use crate::query::Plan;
 use crate::query::eval::Semantics;
 
@@ -67,7 +69,15 @@ pub(crate) struct Engine {
     changed: HashSet<ResultId>,
     /// Tables that the log watches; a question about any other is refused.
     watched: HashSet<String>,
-    /// Everything must be asked again, since the feed lost its place.
+    /// A tick is under way, or broke off: some rows are ahead of the version.
+    is_torn: bool,
+    /// Failures that were not told yet.
+    failures: Vec<(ClientId, Name, Arc<Error>)>,
+    /// Clients that asked what they missed while a tick was under way.
+    behind: Vec<ClientId>,
+    /// Results went live in this tick.
+    has_activated: bool,
+    /// Everything must be asked again.
     is_unsure: bool,
 }
 
@@ -92,6 +102,10 @@ impl Engine {
             recent: VecDeque::new(),
             changed: HashSet::new(),
             watched,
+            is_torn: false,
+            failures: Vec::new(),
+            behind: Vec::new(),
+            has_activated: false,
             is_unsure: false,
         }
     }
@@ -108,6 +122,7 @@ impl Engine {
             Command::Add(id, request, wanted) => self.add(id, request, wanted),
             Command::Remove(id, names) => self.remove(id, &names),
             Command::Barrier(id, request) => self.barrier(id, request),
+            Command::CatchUp(id) if self.is_torn => self.behind.push(id),
             Command::CatchUp(id) => self.settle(id),
         }
     }

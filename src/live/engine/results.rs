@@ -144,9 +144,22 @@ impl Engine {
         for (client, name) in result.subscribers {
             self.forget(client, &name);
             if was_live {
-                self.tell_failed(client, name, &error);
+                self.failures.push((client, name, Arc::clone(&error)));
             }
         }
+        self.tell_what_waits();
+    }
+
+    /// Tells failures, and answers requests whose queries are all there; not in the middle of a
+    /// tick, when some rows are ahead of the version that clients are told.
+    pub(super) fn tell_what_waits(&mut self) {
+        if self.is_torn {
+            return;
+        }
+        for (client, name, error) in std::mem::take(&mut self.failures) {
+            self.tell_failed(client, name, &error);
+        }
+        self.answer_waiting();
     }
 
     /// Ends every result that rests on a schema that the table no longer has.

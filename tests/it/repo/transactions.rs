@@ -16,6 +16,7 @@ on_both! {
     a_leaked_handle_is_refused
     an_outer_handle_is_refused_while_an_inner_one_is_open
     a_swallowed_error_is_not_a_commit
+    a_script_that_fails_half_way_leaves_no_transaction_open
     a_snapshot_sees_one_state
 }
 
@@ -175,6 +176,18 @@ async fn a_swallowed_error_is_not_a_commit(repo: &Repo) {
             assert_eq!(names(repo).await, "taken");
         }
     }
+}
+
+async fn a_script_that_fails_half_way_leaves_no_transaction_open(repo: &Repo) {
+    repo.insert(named("taken")).await.unwrap();
+    let script = "begin; insert into authors (name) values ('new'); \
+                  insert into authors (name) values ('taken'); commit";
+    for _ in 0..20 {
+        repo.batch_sql(script).await.unwrap_err();
+        assert_eq!(names(repo).await, "taken");
+    }
+    repo.insert(named("next")).await.unwrap();
+    assert_eq!(names(repo).await, "taken next");
 }
 
 async fn a_snapshot_sees_one_state(repo: &Repo) {

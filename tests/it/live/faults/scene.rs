@@ -55,9 +55,10 @@ impl<'c> Stage<'c> {
         self.database.url()
     }
 
-    /// Runs SQL as a program that knows nothing of Recto.
+    /// Runs SQL as a program that knows nothing of Recto, and does not wait for ever.
     pub(super) fn psql(&self, sql: &str) -> String {
-        tokio::task::block_in_place(|| self.cluster.psql(self.database.url(), sql))
+        let url = format!("{}?options=-c%20statement_timeout%3D20s", self.database.url());
+        tokio::task::block_in_place(|| self.cluster.psql(&url, sql))
     }
 
     /// Four writers of this process, and four of another.
