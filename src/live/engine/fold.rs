@@ -83,8 +83,9 @@ impl Engine {
             }
         }
         for (table, touches) in touched {
-            again.extend(self.fold_rows(table, touches));
+            self.fold_rows(table, touches);
         }
+        again.extend(&self.dry);
         again.into_iter().collect()
     }
 
@@ -124,24 +125,22 @@ impl Engine {
         }
     }
 
-    fn fold_rows(&mut self, table: &'static Table, touches: &[Touch]) -> Vec<ResultId> {
+    fn fold_rows(&mut self, table: &'static Table, touches: &[Touch]) {
         let mut by_result: HashMap<ResultId, Vec<Touch>> = HashMap::new();
         for touch in touches {
             for id in self.router.touched(table, touch) {
                 by_result.entry(id).or_default().push(touch.clone());
             }
         }
-        let mut refill = Vec::new();
         for (id, touches) in by_result {
             let Some(result) = self.results.get_mut(&id) else { continue };
             let Rows::Ordered(ordered) = &mut result.rows else { continue };
             result.unsent.extend(ordered.fold(&result.plan, &touches));
             if ordered.needs_refill(&result.plan) {
-                refill.push(id);
+                self.dry.insert(id);
             }
             self.note(id);
         }
-        refill
     }
 
     /// Keeps the router and the list of what is to be told true after rows of a result changed.
@@ -165,6 +164,7 @@ impl Engine {
     pub(crate) fn replace(&mut self, id: ResultId, rows: Vec<Row>) {
         if let Some(result) = self.results.get_mut(&id) {
             result.replace(rows);
+            self.dry.remove(&id);
             self.note(id);
         }
     }

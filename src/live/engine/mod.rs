@@ -67,6 +67,9 @@ pub(crate) struct Engine {
     recent: VecDeque<Recent>,
     /// Results with steps that were not told yet.
     changed: HashSet<ResultId>,
+    /// Windows with too few rows, until they are asked again: a tick that breaks off after it took
+    /// the rows out does not find them a second time.
+    dry: HashSet<ResultId>,
     /// Tables that the log watches; a question about any other is refused.
     watched: HashSet<String>,
     /// A tick is under way, or broke off: some rows are ahead of the version.
@@ -101,6 +104,7 @@ impl Engine {
             to_load: Vec::new(),
             recent: VecDeque::new(),
             changed: HashSet::new(),
+            dry: HashSet::new(),
             watched,
             is_torn: false,
             failures: Vec::new(),

@@ -127,6 +127,7 @@ impl Engine {
         let result = self.results.remove(&id)?;
         self.by_plan.remove(&result.plan);
         self.changed.remove(&id);
+        self.dry.remove(&id);
         self.pending.remove(&id);
         self.idle.remove(&id);
         self.unroute(id, &result);

@@ -112,6 +112,7 @@ async fn a_database_out_of_reach_is_followed_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_that_hang_are_given_up_and_made_anew() {
+    let _ = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).try_init();
     let stage = Stage::new().await;
     let proxy = Proxy::start(Cluster::shared().address()).await;
     let config = impatient(proxy.through(stage.url()));

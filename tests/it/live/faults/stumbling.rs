@@ -134,3 +134,20 @@ async fn a_feed_that_fails_anywhere_is_exact_whenever_it_speaks() {
     writers.stop().await;
     scene.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_window_that_ran_dry_in_a_broken_tick_is_filled_in_the_next() {
+    let stage = Stage::new().await;
+    let stones = Stones::default();
+    let mut scene = scene(&stage.repo, &stones).await;
+    stage.psql(
+        "insert into items (rank, flag, note) select 1, true, 'n' || n from generate_series(1, 60) n",
+    );
+    scene.is_true().await;
+
+    stones.put(Kind::Reads);
+    stage.psql("delete from items where id > 30");
+    eventually("the tick to break off", BOUND, async || 2 <= stones.stumbles()).await;
+    stones.put(Kind::None);
+    scene.finish().await;
+}
