@@ -32,6 +32,7 @@ use super::feed::retention::Retention;
 use super::feed::retention::remove_before;
 use super::feed::snapshot::Position;
 use super::feed::source::load;
+use super::feed::source::plain;
 use super::feed::wake::Doorbell;
 use super::router::ResultId;
 use super::stats::Counters;
@@ -65,8 +66,10 @@ pub(crate) struct Driver<F> {
     pub(crate) loads: JoinSet<Loaded>,
     pub(crate) removal: JoinSet<()>,
     pub(crate) retention: Retention,
-    /// Results that were asked one by one because asking them together had failed.
+    /// Results are asked one by one, because asking them together has failed.
     pub(crate) is_careful: bool,
+    /// Schemas whose rows cannot be read from their tables as these are now.
+    pub(crate) unreadable: Vec<&'static Table>,
     pub(crate) counters: Arc<Counters>,
     /// A heartbeat brought news, and no doorbell rang since.
     pub(crate) unannounced: bool,
@@ -232,7 +235,9 @@ impl<F: Feed> Driver<F> {
         Counters::set(&self.counters.clients, clients);
     }
 
-    /// Reads the touched rows of every schema that somebody follows, once for all.
+    /// Reads the touched rows of every schema that somebody follows, once for all. Where rows cannot
+    /// be read, because the table has changed, any row counts as touched: each result that rests on
+    /// the table is then asked again, and says itself whether it can be had.
     async fn read_touched(&mut self, tick: &mut Tick) -> Result<Touched> {
         let mut schemas: Vec<&'static Table> = self.engine.schemas_to_read(tick);
         for table in self.changes.followed() {
@@ -240,28 +245,25 @@ impl<F: Feed> Driver<F> {
                 schemas.push(table);
             }
         }
+        if tick.news == News::Lost {
+            self.unreadable.clear();
+        }
         let mut touched = Vec::new();
         for table in schemas {
             let Some(keys) = tick.touched.get(table.name) else { continue };
-            let Some(keys) = keys.read(table) else {
+            let is_readable = !self.unreadable.iter().any(|held| std::ptr::eq(*held, table));
+            let Some(keys) = keys.read(table).filter(|_| is_readable) else {
                 tick.touched.insert(table.name.to_owned(), Keys::All);
                 continue;
             };
-            let rows = match self.feed.rows(table, &keys).await {
-                Ok(rows) => rows,
-                Err(error) => return Err(self.lost_schema(table, error)),
-            };
+            let rows = self.feed.rows(table, &keys).await.inspect_err(|error| {
+                if error.kind() == ErrorKind::Invalid {
+                    self.unreadable.push(table);
+                }
+            })?;
             touched.push((table, touches(table, &keys, rows)));
         }
         Ok(touched)
-    }
-
-    /// Ends what rests on a schema that the table no longer has.
-    fn lost_schema(&mut self, table: &'static Table, error: Error) -> Error {
-        if error.kind() == ErrorKind::Invalid {
-            self.engine.fail_schema(table, &error);
-        }
-        error
     }
 
     async fn ask_again(&mut self, ids: Vec<ResultId>) -> Result<()> {
@@ -288,23 +290,28 @@ impl<F: Feed> Driver<F> {
         }
     }
 
+    /// Asks one after the other, each behind a savepoint: one that fails ends, and takes neither the
+    /// others nor the snapshot along.
     async fn ask_one_by_one(&mut self, ids: Vec<ResultId>) -> Result<()> {
         for id in ids {
             let Some(statement) = self.engine.statement(id) else { continue };
+            self.steer("savepoint recto_one").await?;
             match self.feed.read(vec![statement]).await {
                 Ok(mut answers) => self.engine.replace(id, answers.pop().unwrap_or_default()),
-                Err(error) => {
-                    if is_of_the_query(&error) {
-                        let told = Error::new(error.kind(), error.what().to_owned());
-                        self.engine.fail(id, told);
-                    }
-                    // The snapshot is lost with the statement that failed.
-                    return Err(error);
+                Err(error) if is_of_the_query(&error) => {
+                    self.engine.fail(id, error);
+                    self.steer("rollback to recto_one").await?;
                 }
+                Err(error) => return Err(error),
             }
+            self.steer("release recto_one").await?;
         }
         self.is_careful = false;
         Ok(())
+    }
+
+    async fn steer(&mut self, sql: &str) -> Result<()> {
+        self.feed.read(vec![plain(sql, Vec::new())]).await.map(drop)
     }
 
     /// Asks every live question plainly in the tick's snapshot, and shows both answers.

@@ -175,6 +175,7 @@ impl Live {
             removal: JoinSet::new(),
             retention: Retention::default(),
             is_careful: false,
+            unreadable: Vec::new(),
             counters: Arc::clone(&counters),
             unannounced: false,
         };

@@ -1,5 +1,7 @@
 //! One live query in this process: typed rows, and the way they change.
 
+use std::error::Error as StdError;
+use std::iter::successors;
 use std::sync::Arc;
 
 use futures::Stream;
@@ -284,6 +286,10 @@ fn stopped() -> Error {
     Error::new(ErrorKind::Unavailable, "the live engine has stopped")
 }
 
+/// The same error for one more reader, with its causes in words.
 fn copy(error: &Error) -> Error {
-    Error::new(error.kind(), error.what().to_owned())
+    let copy = Error::new(error.kind(), error.what().to_owned());
+    let causes = successors(error.source(), |&cause| cause.source());
+    let causes: Vec<String> = causes.map(ToString::to_string).collect();
+    if causes.is_empty() { copy } else { copy.caused_by(causes.join(": ")) }
 }

@@ -21,7 +21,6 @@ use crate::error::ErrorKind;
 use crate::error::Result;
 use crate::query::Plan;
 use crate::query::ast::Ast;
-use crate::schema::Table;
 use crate::value::Row;
 
 impl Engine {
@@ -161,17 +160,6 @@ impl Engine {
             self.tell_failed(client, name, &error);
         }
         self.answer_waiting();
-    }
-
-    /// Ends every result that rests on a schema that the table no longer has.
-    pub(crate) fn fail_schema(&mut self, table: &'static Table, error: &Error) {
-        let on_it = self.results.iter().filter(|(_, result)| {
-            result.plan.ast.shape.tables().any(|held| std::ptr::eq(held, table))
-        });
-        let on_it: Vec<ResultId> = on_it.map(|(&id, _)| id).collect();
-        for id in on_it {
-            self.fail(id, Error::new(error.kind(), error.what().to_owned()));
-        }
     }
 
     /// Every live question with the statement that asks it plainly.

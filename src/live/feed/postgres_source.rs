@@ -21,6 +21,7 @@ pub(super) const MARK: &str = "insert into recto.epoch default values on conflic
 /// The state, what tells lives of the database apart, and which tables are watched.
 const STATE: &str = "select pg_current_snapshot()::text, \
     coalesce((select id::text from recto.epoch), ''), \
+    (select born::text from recto.epoch), \
     (select system_identifier::text from pg_control_system()), \
     (select xid::text from recto.floor), \
     (select coalesce(array_agg(relid order by relid), '{}')::text from recto.watched)";
@@ -35,17 +36,21 @@ const NEW: &str = "select tab, key::text from recto.changes where xid >= $1::tex
     union all \
     select tab, key::text from recto.changes where xid = any($2::text[]::xid8[])";
 
-/// The shape of the watched tables, of what inherits from them, and whether the triggers are on:
-/// what changes here may change rows without a word in the log. Every change of a definition leaves
-/// rows of the catalog with later transactions, so their numbers and files tell, at a third of the
-/// price of names.
-const SHAPE: &str = "select concat_ws(',', \
-    (select sum(relfilenode::bigint) from pg_class where oid = any($1::text::oid[])), \
-    (select sum(xmin::text::bigint) from pg_attribute \
-        where attrelid = any($1::text::oid[]) and 0 < attnum), \
-    (select sum(xmin::text::bigint) from pg_trigger where tgrelid = any($1::text::oid[])), \
-    (select sum(k.relfilenode::bigint) from pg_inherits i join pg_class k on k.oid = i.inhrelid \
-        where i.inhparent = any($1::text::oid[])))";
+/// The shape of the watched tables, of their partitions at any depth, and whether the triggers are
+/// on: what changes here may change rows without a word in the log. Every change of a definition
+/// leaves rows of the catalog with later transactions, so their numbers and files tell, at a third
+/// of the price of names; a table that is renamed keeps both, hence its name.
+const SHAPE: &str = "with recursive kin (oid) as ( \
+        select unnest($1::text::oid[]) \
+        union all \
+        select i.inhrelid from kin join pg_inherits i on i.inhparent = kin.oid) \
+    select concat_ws(',', \
+        (select count(*) from kin), \
+        (select sum(c.relfilenode::bigint + c.relnamespace::bigint + hashtext(c.relname)) \
+            from kin join pg_class c on c.oid = kin.oid), \
+        (select sum(xmin::text::bigint) from pg_attribute \
+            where attrelid = any($1::text::oid[]) and 0 < attnum), \
+        (select sum(t.xmin::text::bigint) from kin join pg_trigger t on t.tgrelid = kin.oid))";
 
 /// The statements of one look; `watched` are the tables that the last one told of.
 pub(super) fn look(since: Option<&Position>, watched: &str) -> Vec<Statement> {
@@ -64,19 +69,28 @@ fn text(value: &Value) -> &str {
     if let Value::Text(text) = value { text } else { "" }
 }
 
+/// True when a transaction from before this epoch has come to its end: only one that was prepared
+/// outlives a crash, and what it had logged did not.
+fn lost_entries(earlier: &Transactions, now: &Transactions, born: &str) -> bool {
+    let born: u64 = born.parse().unwrap_or(u64::MAX);
+    earlier.xip.iter().any(|&xid| xid < born && now.shows(xid))
+}
+
 /// Reads the answers to [`look`], the answer to `begin` in front.
 pub(super) fn read(answers: Vec<Answer>, since: Option<&Position>) -> Result<Look> {
     let mut answers = answers.into_iter().skip(1).map(|answer| answer.rows);
     let state = answers.next().and_then(|mut rows| rows.pop());
     let state = state.ok_or_else(|| Error::invalid("the database told no snapshot"))?;
     let shape = answers.next().and_then(|mut rows| rows.pop());
-    let [snapshot, marker, system, floor, watched] = state.values() else {
+    let [snapshot, marker, born, system, floor, watched] = state.values() else {
         return Err(Error::invalid("the database told no snapshot"));
     };
     let transactions: Transactions = text(snapshot).parse()?;
     let floor: u64 = text(floor).parse().unwrap_or(u64::MAX);
     let reaches_back = match since {
-        Some(Position { at: At::Transactions(earlier), .. }) => floor <= earlier.xmin,
+        Some(Position { at: At::Transactions(earlier), .. }) => {
+            floor <= earlier.xmin && !lost_entries(earlier, &transactions, text(born))
+        }
         _ => true,
     };
     let epoch = if text(marker).is_empty() {

@@ -76,7 +76,7 @@ enum Seat {
 /// forbidden scan would have the look at the log compiled each time, for 400 ms.
 const SESSION: &str = "set jit = off; set recto.notify = 'off'";
 
-pub(super) fn plain(sql: &str, params: Vec<Value>) -> Statement {
+pub(crate) fn plain(sql: &str, params: Vec<Value>) -> Statement {
     Statement { sql: sql.into(), params, kinds: Arc::from([]), effect: Effect::None }
 }
 
@@ -137,7 +137,11 @@ impl LogFeed {
     }
 
     async fn look(&mut self) -> Result<Look> {
-        self.sit().await?;
+        // A server may take a connection and never say a word.
+        let limit = self.repo.config().timeout;
+        tokio::time::timeout(limit, self.sit()).await.unwrap_or_else(|_| {
+            Err(Error::new(ErrorKind::Timeout(limit), "no connection to the database for the feed"))
+        })?;
         let begin = plain(self.repo.dialect().begin(Begin::Snapshot), Vec::new());
         let since = self.position.as_ref().map(|(position, _)| position.clone());
         if is_postgres(&self.repo) {

@@ -93,12 +93,13 @@ impl Bell {
     /// Hears other processes, and tells them of our commits.
     async fn listen(self, repo: Repo) {
         let Some(postgres) = repo.postgres() else { return };
+        let limit = repo.config().timeout;
         loop {
-            match postgres.listener(postgres_log::CHANNEL).await {
+            match answered(limit, postgres.listener(postgres_log::CHANNEL)).await {
                 Ok(listener) => {
                     // Something may have happened while nobody listened.
                     self.rung.notify_one();
-                    let error = self.hear(listener).await;
+                    let error = self.hear(listener, limit).await;
                     tracing::warn!(error = %error.chain(), "the doorbell was lost");
                 }
                 Err(error) => tracing::debug!(error = %error.chain(), "no doorbell yet"),
@@ -108,7 +109,7 @@ impl Bell {
     }
 
     /// Rings until the connection is lost, or is told to be.
-    async fn hear(&self, mut listener: Listener) -> Error {
+    async fn hear(&self, mut listener: Listener, limit: Duration) -> Error {
         let own = listener.pid();
         loop {
             let result = tokio::select! {
@@ -117,7 +118,7 @@ impl Bell {
                         self.rung.notify_one();
                     }
                 }),
-                () = self.committed.notified() => listener.notify().await,
+                () = self.committed.notified() => answered(limit, listener.notify()).await,
                 () = self.rehang.notified() => {
                     return Error::new(ErrorKind::Stale, "it did not ring, and there was news");
                 }
@@ -127,6 +128,14 @@ impl Bell {
             }
         }
     }
+}
+
+/// Waits for a server that may never answer, but not for ever.
+#[cfg(feature = "postgres")]
+async fn answered<T>(limit: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+        Err(Error::new(ErrorKind::Timeout(limit), "no answer from the database to the doorbell"))
+    })
 }
 
 /// Looks whether another connection changed the file; costs no disk access.

@@ -42,6 +42,7 @@ async fn ends<O>(query: &mut LiveQuery<O>, word: &str) {
     let error = query.error().expect("it ended with an error");
     assert_eq!(error.kind(), ErrorKind::Invalid, "{}", error.chain());
     let text = error.chain().to_string();
+    println!("{text}");
     assert!(text.contains(word), "`{text}` does not say `{word}`");
 }
 
