@@ -26,7 +26,7 @@ fn key(json: &Json) -> Key {
         Json::Number(number) => Value::Int(number.as_i64().unwrap()),
         Json::String(text) => Value::text(text),
         Json::Null => Value::Null,
-        other => panic!("{other} is not a part of a key"),
+        Json::Bool(_) | Json::Array(_) | Json::Object(_) => panic!("{json} is no part of a key"),
     };
     let array: Option<Vec<Json>> = json
         .as_str()

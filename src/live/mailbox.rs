@@ -196,7 +196,10 @@ mod tests {
         Some(match event {
             Event::Moved { from, to, .. } => format!("moved {from} {to}"),
             Event::Loaded { version, .. } => format!("loaded {version}"),
-            other => format!("{other:?}").to_lowercase(),
+            Event::Lagged => "lagged".to_owned(),
+            Event::Closed => "closed".to_owned(),
+            Event::Reset { version, .. } => format!("reset {version}"),
+            Event::Reached { version, .. } => format!("reached {version}"),
         })
     }
 

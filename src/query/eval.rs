@@ -48,6 +48,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// An evaluator of a shape that [`Evaluator::new`] accepted before.
+    #[cfg(feature = "live")]
     pub(crate) fn planned(shape: &'a Shape, params: &'a [Value], semantics: Semantics) -> Self {
         Self { shape, params, semantics }
     }

@@ -185,6 +185,7 @@ impl<S, O> Query<S, O> {
     }
 
     /// The function that reads one row of the answer.
+    #[cfg(feature = "live")]
     pub(crate) fn loader(&self) -> fn(&Values) -> Result<O> {
         self.load
     }

@@ -157,6 +157,7 @@ impl Repo {
         &self.shared.pool
     }
 
+    #[cfg(feature = "live")]
     pub(crate) fn adapter(&self) -> &Arc<dyn ErasedAdapter> {
         &self.shared.adapter
     }

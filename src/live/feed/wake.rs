@@ -15,15 +15,24 @@ use super::source::plain;
 use crate::adapter::Access;
 use crate::adapter::ErasedConnection;
 #[cfg(feature = "postgres")]
+use crate::adapter::Pool;
+#[cfg(feature = "postgres")]
 use crate::adapter::postgres::Listener;
+#[cfg(feature = "postgres")]
 use crate::error::Error;
+#[cfg(feature = "postgres")]
 use crate::error::ErrorKind;
 use crate::error::Result;
 use crate::repo::Observer;
 use crate::repo::Repo;
 use crate::value::Value;
 
+/// The setting that says whether the trigger rings.
+#[cfg(feature = "postgres")]
+const NOTIFY: &str = "recto.notify";
+
 /// How long to wait before a lost doorbell is hung again; short, since heartbeats stand in.
+#[cfg(feature = "postgres")]
 const AGAIN: Duration = Duration::from_millis(200);
 
 /// Rings when there may be something new.
@@ -54,8 +63,10 @@ impl Doorbell {
         if repo.postgres().is_some() {
             // From now on this process rings for its own commits, once for many, outside of their
             // transactions: a `NOTIFY` inside them would queue them behind one lock.
-            repo.pool().set_setting("recto.notify", "off");
-            let bell = Bell { rung: Arc::clone(&rung), committed, rehang: Arc::clone(&rehang) };
+            let connections = repo.pool().clone();
+            connections.set_setting(NOTIFY, "off");
+            let (rung, rehang) = (Arc::clone(&rung), Arc::clone(&rehang));
+            let bell = Bell { rung, committed, rehang, connections };
             tasks.spawn(bell.listen(repo.clone()));
         }
         if !is_postgres(repo) && repo.adapter().most(Access::Read) != Some(1) {
@@ -86,6 +97,17 @@ struct Bell {
     rung: Arc<Notify>,
     committed: Arc<Notify>,
     rehang: Arc<Notify>,
+    /// The connections that it rings for.
+    connections: Pool,
+}
+
+#[cfg(feature = "postgres")]
+impl Drop for Bell {
+    fn drop(&mut self) {
+        // Nobody rings for them any more, so they must themselves; where another doorbell does,
+        // ringing twice does no harm.
+        self.connections.set_setting(NOTIFY, "on");
+    }
 }
 
 #[cfg(feature = "postgres")]

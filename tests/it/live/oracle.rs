@@ -50,7 +50,7 @@ async fn run(name: &str, repo: &Repo, writers: Vec<Repo>, versions: u64) {
     assert!(8 <= writers.len());
     let writers = Writers::start(writers, seed());
     let enough = async || versions <= judge.versions() || !judge.complaints().is_empty();
-    eventually("the oracle's versions", Duration::from_secs(900), enough).await;
+    eventually("the oracle's versions", Duration::from_mins(15), enough).await;
     println!("the writers committed {} times", writers.commits());
     writers.stop().await;
     for follower in followers {

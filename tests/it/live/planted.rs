@@ -25,7 +25,7 @@ const PATIENCE: u64 = 30_000;
 /// How many versions the right rule must pass.
 const ENOUGH: u64 = 4_000;
 
-const BOUND: Duration = Duration::from_secs(60);
+const BOUND: Duration = Duration::from_mins(1);
 
 /// Writers that let time pass between their write and their commit, so that others overtake them.
 fn sleepers(repo: &Repo) -> JoinSet<()> {

@@ -249,10 +249,10 @@ async fn raw(repo: &Repo, dice: &mut Dice) -> Result<(), Error> {
         // Time between the write and the commit, for others to overtake.
         5..=6 if is_postgres => format!(
             "begin; update items set rank = {} where id % 11 = {}; \
-             select pg_sleep({}); commit",
+             select pg_sleep({} / 1000.0); commit",
             id % 100,
             id % 11,
-            dice.roll(8) as f64 / 1000.0
+            dice.roll(8)
         ),
         _ => format!("insert into items (rank, flag, note) values ({}, false, 'raw')", id % 100),
     };

@@ -3,6 +3,7 @@
 use std::time::Duration;
 use std::time::Instant;
 
+use recto::live::RowChange;
 use recto::prelude::*;
 
 use super::super::world::Item;
@@ -42,7 +43,6 @@ async fn ends<O>(query: &mut LiveQuery<O>, word: &str) {
     let error = query.error().expect("it ended with an error");
     assert_eq!(error.kind(), ErrorKind::Invalid, "{}", error.chain());
     let text = error.chain().to_string();
-    println!("{text}");
     assert!(text.contains(word), "`{text}` does not say `{word}`");
 }
 
@@ -140,4 +140,56 @@ async fn many_who_end_do_not_hold_up_the_others() {
     }
     // One after the other with a pause for each would take half a minute.
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_follows_the_changes_of_a_table_that_changed_holds_nobody_up() {
+    let stage = Stage::new().await;
+    let live = live(&stage).await;
+    let mut people = live.query(owners()).await.unwrap();
+    let mut changes = live.changes::<Item>().unwrap();
+    stage.psql("drop trigger a_first on items; alter table items drop column note");
+    compare("people", &mut people, owners(), &stage.repo).await;
+    stage.psql("update items set rank = rank + 1; update owners set score = score + 1");
+    compare("people", &mut people, owners(), &stage.repo).await;
+    // Once for the table, once for the row that cannot be read.
+    for _ in 0..2 {
+        let missed = within("word of the change", BOUND, changes.next()).await.unwrap_err();
+        assert_eq!(missed.kind(), ErrorKind::Stale, "{}", missed.chain());
+    }
+
+    stage.psql("alter table items add column note text; update items set rank = 7 where id = 7");
+    let put = async {
+        loop {
+            match changes.next().await {
+                Ok(Some(RowChange::Put(item))) => return item,
+                Ok(other) => panic!("{other:?}"),
+                Err(error) => assert_eq!(error.kind(), ErrorKind::Stale, "{}", error.chain()),
+            }
+        }
+    };
+    stage.psql("update items set rank = 8 where id = 8");
+    assert_eq!(within("a row", BOUND, put).await.rank, 8);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_locked_table_holds_up_only_who_asks_for_it_anew() {
+    let stage = Stage::new().await;
+    let live = live(&stage).await;
+    let mut people = live.query(owners()).await.unwrap();
+    let mut all = live.query(items()).await.unwrap();
+    let locked: Result<(), Error> = stage
+        .repo
+        .transact(async |repo| {
+            repo.execute_sql("lock table items in access exclusive mode", []).await?;
+            stage.psql("update owners set score = score + 1");
+            compare("people", &mut people, owners(), &stage.repo).await;
+            repo.execute_sql("update items set rank = rank + 1", []).await?;
+            stage.psql("update owners set score = score + 1");
+            compare("people", &mut people, owners(), &stage.repo).await;
+            Ok(())
+        })
+        .await;
+    locked.unwrap();
+    compare("items", &mut all, items(), &stage.repo).await;
 }

@@ -55,6 +55,21 @@ async fn other_connections_are_seen_without_a_heartbeat() {
     foreign.batch_sql("delete from items").await.unwrap();
     scene.items.next().await.unwrap();
     assert!(scene.items.rows().is_empty());
+    for script in [
+        "insert into owners (id, name, score) values (1, 'ada', 1), (2, 'bob', 2)",
+        "insert or replace into owners (id, name, score) values (2, 'eve', 3), (3, 'joe', 1)",
+        "insert into owners (id, name, score) values (3, 'x', 9) \
+            on conflict (id) do update set score = excluded.score",
+        "update owners set id = id + 10",
+        "vacuum",
+        "create index later on items (rank); analyze",
+        "alter table items add column extra text default 'x'",
+        "insert into items (owner_id, rank, flag) values (11, 1, 1), (12, 2, 0)",
+        "delete from owners where id = 11",
+    ] {
+        foreign.batch_sql(script).await.unwrap();
+        scene.is_true().await;
+    }
     scene.finish().await;
 }
 
