@@ -21,7 +21,7 @@ use super::scene::config;
 use crate::support::wait::within;
 
 /// A client that reads only when told to.
-struct Sleeper {
+pub(super) struct Sleeper {
     client: LiveClient,
     replicas: HashMap<Arc<str>, Replica>,
     moves: usize,
@@ -29,7 +29,7 @@ struct Sleeper {
 }
 
 impl Sleeper {
-    async fn new(live: &Live, questions: &[(&str, Ast)]) -> Self {
+    pub(super) async fn new(live: &Live, questions: &[(&str, Ast)]) -> Self {
         let client = live.client().await.unwrap();
         let wanted = |(name, ast): &(&str, Ast)| Wanted {
             name: (*name).into(),
@@ -44,7 +44,12 @@ impl Sleeper {
         this
     }
 
-    fn hear(&mut self, event: Event) -> bool {
+    /// The next event, unheard.
+    pub(super) async fn next(&self) -> Event {
+        self.client.next().await
+    }
+
+    pub(super) fn hear(&mut self, event: Event) -> bool {
         match event {
             Event::Loaded { answers, .. } => self.answers(answers),
             Event::Reset { answers, .. } => {
@@ -74,7 +79,7 @@ impl Sleeper {
     }
 
     /// Reads until it has heard everything; returns how many moves and resets that took.
-    async fn wake(&mut self) -> (usize, usize) {
+    pub(super) async fn wake(&mut self) -> (usize, usize) {
         (self.moves, self.resets) = (0, 0);
         self.client.barrier(1).await.unwrap();
         let all = async {
@@ -90,7 +95,7 @@ impl Sleeper {
     }
 
     /// Its copies are what another client sees that asks now.
-    async fn is_true(&self, live: &Live, questions: &[(&str, Ast)]) {
+    pub(super) async fn is_true(&self, live: &Live, questions: &[(&str, Ast)]) {
         let fresh = Self::new(live, questions).await;
         for (name, _) in questions {
             assert_eq!(self.replicas[*name].rows(), fresh.replicas[*name].rows(), "`{name}`");
@@ -98,7 +103,7 @@ impl Sleeper {
     }
 }
 
-fn questions() -> [(&'static str, Ast); 4] {
+pub(super) fn questions() -> [(&'static str, Ast); 4] {
     let items = from::<Item>;
     [
         ("all", items().ast().clone()),
@@ -109,7 +114,7 @@ fn questions() -> [(&'static str, Ast); 4] {
 }
 
 /// Writes so many times, each in a version of its own.
-async fn versions(repo: &Repo, live: &Live, count: i32) {
+pub(super) async fn versions(repo: &Repo, live: &Live, count: i32) {
     let mut witness = live.query(from::<Item>().select(|i| i.id)).await.unwrap();
     for number in 0..count {
         let item = Item { rank: number % 50, flag: number % 3 == 0, ..Item::default() };

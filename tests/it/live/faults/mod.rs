@@ -6,6 +6,7 @@
 mod clients;
 mod connections;
 mod doubt;
+mod late;
 mod log;
 mod rows;
 mod scene;

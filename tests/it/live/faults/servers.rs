@@ -1,12 +1,15 @@
 //! The server crashes, loses a process, restarts, or goes away under open connections.
 
 use recto::live::Health;
+use recto::prelude::*;
 use tokio::task::block_in_place;
 
 use super::BOUND;
 use super::Scene;
 use super::Stage;
+use super::scene::config;
 use crate::support::cluster::Cluster;
+use crate::support::proxy::Proxy;
 use crate::support::wait::eventually;
 
 const EPOCH: &str = "select id from recto.epoch";
@@ -44,11 +47,11 @@ async fn a_killed_backend_empties_the_log_and_everything_is_asked_again() {
     let epoch = stage.psql(EPOCH);
 
     // A writer that waits for nothing, so that it is there when it is killed.
-    let victim: recto::error::Result<()> = stage
+    let victim: Result<(), Error> = stage
         .repo
         .transact(async |repo| {
             let rows = repo.query_sql("select pg_backend_pid()", []).await?;
-            let recto::Value::Int(pid) = rows[0].values()[0] else { panic!("{rows:?}") };
+            let Value::Int(pid) = rows[0].values()[0] else { panic!("{rows:?}") };
             block_in_place(|| cluster.kill_backend(pid.try_into().unwrap()));
             repo.execute_sql("delete from items", []).await.map(drop)
         })
@@ -111,5 +114,26 @@ async fn a_transaction_prepared_before_a_crash_is_seen_when_it_is_committed() {
 
     stage.psql("commit prepared 'p'");
     scene.is_true().await;
+    scene.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_written_just_before_a_crash_is_shown_without_the_log() {
+    let cluster = Cluster::start();
+    let stage = Stage::on(&cluster).await;
+    let proxy = Proxy::start(cluster.address()).await;
+    let through = Repo::connect(proxy.through(stage.url())).await.unwrap();
+    let mut scene = Scene::with(&through, &stage.repo, config()).await;
+    proxy.refuse().await;
+    proxy.cut().await;
+    let is_behind = async || scene.live.health() != Health::Healthy;
+    eventually("the feed to be away", BOUND, is_behind).await;
+    stage.psql("insert into items (rank, flag, note) values (1, true, 'before')");
+    block_in_place(|| cluster.kill());
+    block_in_place(|| cluster.restart());
+    assert_eq!(stage.psql("select count(*) from recto.changes"), "0");
+    stage.psql("insert into items (rank, flag, note) values (1, true, 'after')");
+    proxy.accept().await;
+    scene.shows("before").await;
     scene.finish().await;
 }
