@@ -8,6 +8,7 @@
 use super::postgres_log;
 use super::sqlite_log;
 use crate::error::Error;
+use crate::error::ErrorKind;
 use crate::error::Result;
 use crate::repo::Repo;
 use crate::schema::Table;
@@ -87,9 +88,21 @@ impl ChangeLog {
     }
 }
 
+/// How often the script is begun anew when the database chose another transaction: ticks and
+/// writers hold locks on the same tables, and take them in an order of their own.
+const ATTEMPTS: u32 = 5;
+
 async fn run(repo: &Repo, script: &str, what: &str) -> Result<()> {
     let work = async |repo: Repo| repo.batch_sql(script).await;
-    repo.transact(work).await.map_err(|error| {
+    let mut result = repo.transact(work).await;
+    for _ in 1..ATTEMPTS {
+        let is_conflict = matches!(&result, Err(error) if error.kind() == ErrorKind::Conflict);
+        if !is_conflict || repo.is_in_transaction() {
+            break;
+        }
+        result = repo.transact(work).await;
+    }
+    result.map_err(|error: Error| {
         let kind = error.kind();
         Error::new(kind, format!("could not {what} the change log")).caused_by(error)
     })

@@ -51,7 +51,11 @@ create table if not exists recto.floor (
     xid xid8 not null default '0'
 );
 insert into recto.floor default values on conflict do nothing;
-create table if not exists recto.watched (tab text primary key, relid oid not null);
+create table if not exists recto.watched (
+    tab text primary key,
+    relid oid not null,
+    script text not null
+);
 ";
 
 /// The key of `row` (`old` or `new`) as a JSON array.
@@ -82,6 +86,36 @@ fn function(table: &Table) -> String {
         table.name.bytes().fold(5381_u32, |hash, byte| hash.wrapping_mul(33) ^ u32::from(byte));
     let short: String = clean.chars().take(40).collect();
     format!("recto.\"log_{short}_{hash:08x}\"")
+}
+
+/// A number that tells scripts apart; the same in every build.
+fn digest(script: &str) -> String {
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    format!("{:016x}", script.bytes().fold(0xcbf2_9ce4_8422_2325, step))
+}
+
+/// Makes a table watched, unless it is already: any change to a trigger waits for writers, has
+/// others wait for it, and has every live query asked again.
+fn watch(table: &Table, dialect: &dyn Dialect) -> Result<String> {
+    let script = trigger(table, dialect)?;
+    let (name, digest) = (literal(table.name), digest(&script));
+    let regclass = literal(&quoted_table(table, dialect)?);
+    Ok(format!(
+        "
+do $install$ begin
+if not exists (
+    select 1 from recto.watched w
+    where w.tab = {name} and w.script = '{digest}' and w.relid = {regclass}::regclass
+        and 2 = (select count(*) from pg_trigger t where t.tgrelid = w.relid
+            and t.tgname in ('recto_log', 'recto_log_truncate') and t.tgenabled = 'A')
+) then
+{script}
+insert into recto.watched (tab, relid, script) values ({name}, {regclass}::regclass, '{digest}')
+    on conflict (tab) do update set relid = excluded.relid, script = excluded.script;
+end if;
+end $install$;
+"
+    ))
 }
 
 fn trigger(table: &Table, dialect: &dyn Dialect) -> Result<String> {
@@ -117,20 +151,24 @@ create or replace trigger recto_log_truncate after truncate on {target}
     for each statement execute function {function}();
 alter table {target} enable always trigger recto_log;
 alter table {target} enable always trigger recto_log_truncate;
-insert into recto.watched (tab, relid) values ({name}, {regclass}::regclass)
-    on conflict (tab) do update set relid = excluded.relid;
-",
-        regclass = literal(&target)
+"
     ))
 }
 
 /// The script that creates what is missing.
 pub(super) fn install(tables: &[&Table], dialect: &dyn Dialect) -> Result<String> {
     // Two processes that install at once would trip over each other's `if not exists`.
-    let mut script = String::from("select pg_advisory_xact_lock(7237150112);");
-    script.push_str(TABLES);
+    let mut script = format!(
+        "select pg_advisory_xact_lock(7237150112);
+do $install$ begin
+if to_regclass('recto.watched') is null then
+{TABLES}
+end if;
+end $install$;
+"
+    );
     for table in tables {
-        script.push_str(&trigger(table, dialect)?);
+        script.push_str(&watch(table, dialect)?);
     }
     Ok(script)
 }

@@ -3,6 +3,7 @@
 use recto::live::Health;
 use recto::prelude::*;
 use recto::schema::Table;
+use tokio::task::JoinSet;
 
 use super::super::world::Item;
 use super::super::world::Owner;
@@ -15,13 +16,22 @@ use super::scene::config;
 use crate::support::cluster::Cluster;
 use crate::support::proxy::Proxy;
 use crate::support::wait::eventually;
+use crate::support::wait::eventually_eq;
+use crate::support::wait::within;
 
 const CUT_SHORT: &str = "begin; \
     update recto.floor set xid = pg_current_xact_id(); \
     delete from recto.changes; \
     commit";
 
+const WAITS: &str = "select count(*) from pg_stat_activity \
+    where datname = current_database() and wait_event_type = 'Lock'";
+
 const INSERT: &str = "insert into items (rank, flag, note) values (1, true, 'unlogged')";
+
+fn tables() -> [&'static Table; 3] {
+    [Owner::table(), Item::table(), Tally::table()]
+}
 
 /// Does `what` to the log while the feed cannot see it, after a write that it has not seen either.
 async fn behind_its_back(what: &str) {
@@ -72,8 +82,7 @@ async fn a_log_that_is_gone_is_followed_again_when_it_is_back() {
     let is_behind = async || scene.live.health() != Health::Healthy;
     eventually("the engine to notice", BOUND, is_behind).await;
     stage.psql(INSERT);
-    let tables: [&'static Table; 3] = [Owner::table(), Item::table(), Tally::table()];
-    ChangeLog::new(tables).install(&stage.repo).await.unwrap();
+    ChangeLog::new(tables()).install(&stage.repo).await.unwrap();
     scene.shows("unlogged").await;
     scene.finish().await;
 }
@@ -105,4 +114,57 @@ async fn what_was_written_while_the_trigger_was_off_is_seen_when_it_is_on_again(
     stage.psql("alter table items enable always trigger recto_log");
     compare("on", &mut all, items(), &stage.repo).await;
     assert_eq!(all.rows().len(), 1);
+}
+
+/// A program may install the log whenever it starts, on a database that is at work.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn installing_what_is_installed_waits_for_nobody_and_has_nothing_asked_again() {
+    let stage = Stage::new().await;
+    let mut scene = Scene::on(&stage.repo).await;
+    scene.is_true().await;
+    let lost = scene.live.stats().lost_ticks;
+    let written: Result<(), Error> = stage
+        .repo
+        .transact(async |repo| {
+            repo.execute_sql(INSERT, []).await?;
+            let log = ChangeLog::new(tables());
+            within("the log to be installed", BOUND, log.install(&stage.repo)).await
+        })
+        .await;
+    written.unwrap();
+    scene.is_true().await;
+    assert_eq!(scene.live.stats().lost_ticks, lost);
+    // What is missing is put back.
+    stage.psql("drop trigger recto_log on items; alter table owners disable trigger recto_log");
+    ChangeLog::new(tables()).install(&stage.repo).await.unwrap();
+    stage.psql(INSERT);
+    stage.psql("insert into owners (name, score) values ('ada', 1)");
+    scene.is_true().await;
+    scene.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn removing_gives_way_to_writers_that_crowd_it() {
+    let stage = Stage::new().await;
+    // The first to look for a deadlock is the one that is undone.
+    let first = format!("{}?options=-c%20deadlock_timeout%3D300ms", stage.url());
+    let removing = Repo::connect(first).await.unwrap();
+    let mut tasks = JoinSet::new();
+    let written: Result<(), Error> = stage
+        .repo
+        .transact(async |repo| {
+            repo.execute_sql("set local deadlock_timeout = '20s'", []).await?;
+            repo.execute_sql(INSERT, []).await?;
+            tasks.spawn(async move { ChangeLog::new(tables()).remove(&removing).await });
+            // It has changed owners, and waits for items.
+            eventually_eq("the other to wait", BOUND, "1".to_owned(), async || stage.psql(WAITS))
+                .await;
+            let owner = "insert into owners (name, score) values ('ada', 1)";
+            repo.execute_sql(owner, []).await.map(drop)
+        })
+        .await;
+    written.unwrap();
+    let removed = within("the log to be removed", BOUND, tasks.join_next()).await;
+    removed.unwrap().unwrap().unwrap();
+    assert_eq!(stage.psql("select count(*) from pg_namespace where nspname = 'recto'"), "0");
 }

@@ -1,13 +1,15 @@
 //! Faults: whatever breaks, live results end where plain answers are, and on the way show nothing
 //! but committed states.
 //!
-//! Each test breaks one thing and ends with [`Scene::finish`], the oracle's comparison.
+//! Each test breaks one thing and ends with [`Scene::finish`], the oracle's comparison; with plain
+//! comparisons where the judge himself would see what is broken.
 
 mod clients;
 mod connections;
 mod doubt;
 mod late;
 mod log;
+mod rights;
 mod rows;
 mod scene;
 mod schema;
