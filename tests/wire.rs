@@ -69,7 +69,7 @@ fn written(golden: &Json) -> Json {
         "-" => (Vec::new(), Op::Remove { key }),
         other => panic!("`{other}` is not an operation"),
     };
-    let view = View { outputs, key: None, is_ordered: true, bind: 0 };
+    let view = View { outputs: outputs.into(), key: None, is_ordered: true, bind: 0 };
     let cursor = Cursor { node: 0, version: 1, bind: 0 };
     let step = Step::new(Arc::new(view), cursor, vec![op]);
     serde_json::from_str::<Vec<Json>>(step.json()).unwrap().remove(0)

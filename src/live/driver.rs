@@ -21,6 +21,7 @@ use super::Health;
 use super::changes::Changes;
 use super::client::Command;
 use super::client::Leavers;
+use super::engine::Ask;
 use super::engine::Engine;
 use super::engine::Touched;
 use super::feed::Feed;
@@ -208,8 +209,11 @@ impl<F: Feed> Driver<F> {
         let mut tick = self.feed.tick().await?;
         self.engine.begin(&mut tick);
         let touched = self.read_touched(&mut tick).await?;
-        let again = self.engine.fold(&tick, &touched);
-        self.ask_again(again).await?;
+        let mut asks = self.engine.fold(&tick, &touched);
+        while !asks.is_empty() {
+            self.ask(asks).await?;
+            asks = self.engine.more();
+        }
         if let Some(audit) = self.config.audit.clone() {
             self.audit(&audit).await?;
         }
@@ -266,19 +270,18 @@ impl<F: Feed> Driver<F> {
         Ok(touched)
     }
 
-    async fn ask_again(&mut self, ids: Vec<ResultId>) -> Result<()> {
-        if ids.is_empty() {
-            return Ok(());
-        }
+    /// Reads everything that was asked, in one round trip.
+    async fn ask(&mut self, asks: Vec<Ask>) -> Result<()> {
         if self.is_careful {
-            return self.ask_one_by_one(ids).await;
+            return self.ask_one_by_one(asks).await;
         }
-        let known = ids.into_iter().filter_map(|id| Some((id, self.engine.statement(id)?)));
-        let (ids, statements): (Vec<ResultId>, Vec<_>) = known.unzip();
+        let statements = asks.iter().flat_map(Ask::statements).cloned().collect();
         match self.feed.read(statements).await {
             Ok(answers) => {
-                for (id, rows) in ids.into_iter().zip(answers) {
-                    self.engine.replace(id, rows);
+                let mut answers = answers.into_iter();
+                for ask in asks {
+                    let own = answers.by_ref().take(ask.statements().len()).collect();
+                    self.engine.take(ask, own);
                 }
                 Ok(())
             }
@@ -291,16 +294,22 @@ impl<F: Feed> Driver<F> {
     }
 
     /// Asks one after the other, each behind a savepoint: one that fails ends, and takes neither the
-    /// others nor the snapshot along.
-    async fn ask_one_by_one(&mut self, ids: Vec<ResultId>) -> Result<()> {
-        for id in ids {
-            let Some(statement) = self.engine.statement(id) else { continue };
+    /// others nor the snapshot along. Where results of one shape were asked together, each is then
+    /// asked for itself.
+    async fn ask_one_by_one(&mut self, mut asks: Vec<Ask>) -> Result<()> {
+        while let Some(ask) = asks.pop() {
             self.steer("savepoint recto_one").await?;
-            match self.feed.read(vec![statement]).await {
-                Ok(mut answers) => self.engine.replace(id, answers.pop().unwrap_or_default()),
+            match self.feed.read(ask.statements().to_vec()).await {
+                Ok(answers) => self.engine.take(ask, answers),
                 Err(error) if is_of_the_query(&error) => {
-                    self.engine.fail(id, error);
                     self.steer("rollback to recto_one").await?;
+                    match ask {
+                        Ask::Again(id, _) => self.engine.fail(id, error),
+                        Ask::Touching { .. } => {
+                            let instead = self.engine.instead(&ask);
+                            asks.extend(self.engine.again(instead));
+                        }
+                    }
                 }
                 Err(error) => return Err(error),
             }
@@ -316,7 +325,7 @@ impl<F: Feed> Driver<F> {
 
     /// Asks every live question plainly in the tick's snapshot, and shows both answers.
     async fn audit(&mut self, audit: &Audit) -> Result<()> {
-        let questions = self.engine.questions()?;
+        let questions = self.engine.questions();
         let statements = questions.iter().map(|(_, statement)| statement.clone()).collect();
         let answers = self.feed.read(statements).await?;
         let ids = questions.into_iter().map(|(id, _)| id);

@@ -57,6 +57,7 @@ use self::feed::Feed;
 use self::feed::LogFeed;
 use self::feed::retention::Retention;
 use self::feed::wake::Doorbell;
+use self::plan::LivePlan;
 pub use self::plan::{Explanation, Tier};
 pub use self::query::{Diff, DiffOp, LiveQuery};
 #[cfg(feature = "server")]
@@ -66,7 +67,6 @@ pub use self::stats::Stats;
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::error::Result;
-use crate::query::Plan;
 use crate::query::Query;
 use crate::repo::Repo;
 use crate::schema::Schema;
@@ -270,6 +270,7 @@ impl Live {
     /// # });
     /// ```
     pub fn explain_live<S, O>(&self, query: &Query<S, O>) -> Result<Explanation> {
-        Ok(Explanation::new(&Plan::new(query.ast())?, self.shared.repo.semantics()))
+        let repo = &self.shared.repo;
+        Ok(Explanation::new(&LivePlan::new(query.ast(), repo.semantics(), repo.dialect())?))
     }
 }

@@ -6,11 +6,9 @@
 //! **Invariant:** the answer may name a result too many, never one too few.
 
 use std::collections::HashMap;
-use std::collections::HashSet;
 
 use foldhash::fast::RandomState;
 
-use super::plan::Anchor;
 use super::result::Touch;
 use crate::schema::Table;
 use crate::value::Key;
@@ -18,6 +16,61 @@ use crate::value::Value;
 
 /// The engine's number for a live result.
 pub(crate) type ResultId = u64;
+
+/// The engine's number for all results of one shape.
+pub(crate) type FamilyId = u32;
+
+/// Some results, each once; mostly it is one.
+#[derive(Debug, Default)]
+pub(crate) enum Ids {
+    /// None.
+    #[default]
+    None,
+    /// One.
+    One([ResultId; 1]),
+    /// Several.
+    Many(Vec<ResultId>),
+}
+
+impl Ids {
+    /// The results.
+    pub(crate) fn as_slice(&self) -> &[ResultId] {
+        match self {
+            Self::None => &[],
+            Self::One(id) => id,
+            Self::Many(ids) => ids,
+        }
+    }
+
+    /// Adds a result that may be there already.
+    pub(crate) fn add(&mut self, id: ResultId) {
+        match self {
+            Self::None => *self = Self::One([id]),
+            Self::One([held]) if *held == id => {}
+            Self::One([held]) => *self = Self::Many(vec![*held, id]),
+            Self::Many(ids) if ids.contains(&id) => {}
+            Self::Many(ids) => ids.push(id),
+        }
+    }
+
+    /// Takes a result out, and says whether none is left.
+    pub(crate) fn remove(&mut self, id: ResultId) -> bool {
+        match self {
+            Self::None => return true,
+            Self::One([held]) if *held == id => *self = Self::None,
+            Self::One(_) => {}
+            Self::Many(ids) => {
+                if let Some(place) = ids.iter().position(|&held| held == id) {
+                    ids.swap_remove(place);
+                }
+                if let [last] = ids[..] {
+                    *self = Self::One([last]);
+                }
+            }
+        }
+        self.as_slice().is_empty()
+    }
+}
 
 /// Where the changes of each table go.
 #[derive(Debug, Default)]
@@ -37,10 +90,9 @@ struct Routes {
 #[derive(Debug)]
 struct Schema {
     table: &'static Table,
-    by_value: HashMap<(u16, Value), Vec<ResultId>, RandomState>,
-    /// The columns of `by_value`, with how many results use each.
-    columns: HashMap<u16, usize>,
-    by_key: HashMap<Key, Vec<ResultId>, RandomState>,
+    /// By the values of each column that some result is anchored in.
+    by_value: HashMap<u16, HashMap<Value, Ids, RandomState>, RandomState>,
+    by_key: HashMap<Key, Ids, RandomState>,
     /// Results that any change of the table may enter.
     unanchored: Vec<ResultId>,
 }
@@ -62,41 +114,41 @@ impl Router {
         &mut schemas[place]
     }
 
-    /// Routes changes of `table` to a result kept in memory.
-    pub(crate) fn add(&mut self, table: &'static Table, anchor: Option<&Anchor>, id: ResultId) {
+    /// Routes changes of `table` to a result kept in memory: those of rows with one of the values in
+    /// a column, or all.
+    pub(crate) fn add(
+        &mut self,
+        table: &'static Table,
+        anchor: Option<(u16, &[Value])>,
+        id: ResultId,
+    ) {
         let routes = self.schema(table);
-        match anchor {
-            None => routes.unanchored.push(id),
-            Some(Anchor { column, values }) => {
-                *routes.columns.entry(*column).or_default() += 1;
-                let distinct: HashSet<&Value> = values.iter().collect();
-                for value in distinct {
-                    routes.by_value.entry((*column, value.clone())).or_default().push(id);
-                }
-            }
+        let Some((column, values)) = anchor else { return routes.unanchored.push(id) };
+        let by_value = routes.by_value.entry(column).or_default();
+        for value in values {
+            by_value.entry(value.clone()).or_default().add(id);
         }
     }
 
     /// Undoes [`Router::add`].
-    pub(crate) fn remove(&mut self, table: &'static Table, anchor: Option<&Anchor>, id: ResultId) {
+    pub(crate) fn remove(
+        &mut self,
+        table: &'static Table,
+        anchor: Option<(u16, &[Value])>,
+        id: ResultId,
+    ) {
         let routes = self.schema(table);
-        match anchor {
-            None => remove(&mut routes.unanchored, id),
-            Some(Anchor { column, values }) => {
-                if let Some(count) = routes.columns.get_mut(column) {
-                    *count -= 1;
-                }
-                routes.columns.retain(|_, count| 0 < *count);
-                for value in values {
-                    let key = (*column, value.clone());
-                    if let Some(ids) = routes.by_value.get_mut(&key) {
-                        remove(ids, id);
-                        if ids.is_empty() {
-                            routes.by_value.remove(&key);
-                        }
-                    }
-                }
+        let Some((column, values)) = anchor else { return remove(&mut routes.unanchored, id) };
+        let Some(by_value) = routes.by_value.get_mut(&column) else { return };
+        for value in values {
+            if let Some(ids) = by_value.get_mut(value)
+                && ids.remove(id)
+            {
+                by_value.remove(value);
             }
+        }
+        if by_value.is_empty() {
+            routes.by_value.remove(&column);
         }
     }
 
@@ -116,15 +168,11 @@ impl Router {
     pub(crate) fn hold(&mut self, table: &'static Table, key: Key, id: ResultId, is_held: bool) {
         let by_key = &mut self.schema(table).by_key;
         if is_held {
-            let ids = by_key.entry(key).or_default();
-            if !ids.contains(&id) {
-                ids.push(id);
-            }
-        } else if let Some(ids) = by_key.get_mut(&key) {
-            remove(ids, id);
-            if ids.is_empty() {
-                by_key.remove(&key);
-            }
+            by_key.entry(key).or_default().add(id);
+        } else if let Some(ids) = by_key.get_mut(&key)
+            && ids.remove(id)
+        {
+            by_key.remove(&key);
         }
     }
 
@@ -132,13 +180,12 @@ impl Router {
     pub(crate) fn touched(&self, table: &'static Table, touch: &Touch) -> Vec<ResultId> {
         let Some(schema) = self.in_memory(table) else { return Vec::new() };
         let (key, row) = touch;
-        let mut ids = schema.by_key.get(key).cloned().unwrap_or_default();
+        let mut ids = schema.by_key.get(key).map_or_else(Vec::new, |ids| ids.as_slice().to_vec());
         if let Some(row) = row {
             ids.extend_from_slice(&schema.unanchored);
-            for &column in schema.columns.keys() {
-                let value = row.values()[usize::from(column)].clone();
-                if let Some(more) = schema.by_value.get(&(column, value)) {
-                    ids.extend_from_slice(more);
+            for (column, by_value) in &schema.by_value {
+                if let Some(more) = by_value.get(&row.values()[usize::from(*column)]) {
+                    ids.extend_from_slice(more.as_slice());
                 }
             }
         }
@@ -160,11 +207,7 @@ impl Router {
     /// Every result in memory over `table`.
     pub(crate) fn all_in_memory(&self, table: &str) -> Vec<ResultId> {
         let schemas = self.tables.get(table).map_or(&[][..], |routes| &routes.schemas);
-        let mut ids: Vec<ResultId> = schemas
-            .iter()
-            .flat_map(|schema| schema.by_value.values().flatten().chain(&schema.unanchored))
-            .copied()
-            .collect();
+        let mut ids: Vec<ResultId> = schemas.iter().flat_map(Schema::all).collect();
         ids.sort_unstable();
         ids.dedup();
         ids
@@ -183,10 +226,14 @@ impl Schema {
         Self {
             table,
             by_value: HashMap::default(),
-            columns: HashMap::new(),
             by_key: HashMap::default(),
             unanchored: Vec::new(),
         }
+    }
+
+    fn all(&self) -> impl Iterator<Item = ResultId> + '_ {
+        let by_value = self.by_value.values().flat_map(HashMap::values).flat_map(Ids::as_slice);
+        by_value.chain(&self.unanchored).copied()
     }
 
     fn is_idle(&self) -> bool {

@@ -22,7 +22,7 @@ pub type Version = u64;
 #[derive(Debug)]
 pub struct View {
     /// The columns that clients see.
-    pub outputs: Vec<Output>,
+    pub outputs: Arc<[Output]>,
     /// The name of the column that is the key, where it is one that clients see.
     pub key: Option<&'static str>,
     /// Whether the question says in what order rows come.

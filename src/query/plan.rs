@@ -82,6 +82,42 @@ impl Plan {
         self.key.iter().map(|&column| row.values()[column].clone()).collect()
     }
 
+    /// The column of the answer that holds an expression, which is added where there is none.
+    #[cfg(feature = "live")]
+    pub(crate) fn also(&mut self, node: NodeId) -> usize {
+        let shape = &self.ast.shape;
+        let same = |item: &Item| shape.node(item.node) == shape.node(node);
+        self.items.iter().position(same).unwrap_or_else(|| {
+            let kind = kind_of(&self.ast.shape, node);
+            self.items.push(Item { node, name: "", kind });
+            self.items.len() - 1
+        })
+    }
+
+    /// The column of the answer that holds a column of a source, which is added where there is none.
+    #[cfg(feature = "live")]
+    pub(crate) fn also_column(&mut self, source: u16, column: u16) -> usize {
+        let node = column_node(&mut self.ast, usize::from(source), usize::from(column));
+        self.also(node)
+    }
+
+    /// The kind of an expression.
+    #[cfg(feature = "live")]
+    pub(crate) fn kind_of(&self, node: NodeId) -> Kind {
+        kind_of(&self.ast.shape, node)
+    }
+
+    /// Checks what [`Plan::new`] checks and what depends on parameters, of a question whose shape
+    /// was planned before.
+    ///
+    /// # Errors
+    ///
+    /// As [`Plan::new`].
+    #[cfg(feature = "live")]
+    pub(crate) fn check(ast: &Ast) -> Result<()> {
+        check(ast)
+    }
+
     /// True when every row of the answer is one row of the root table, all columns of it in order.
     pub fn is_whole_root(&self) -> bool {
         self.ast.shape.select.is_empty() && self.ast.shape.sources.len() == 1

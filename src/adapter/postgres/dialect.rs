@@ -45,16 +45,16 @@ impl Dialect for PostgresDialect {
 
     /// The first conditions tell the types of the lists, whatever the columns are, and let an index
     /// serve; the last one alone says which parts belong together.
-    fn key_membership(&self, columns: &[(String, Kind)]) -> Result<String> {
+    fn key_membership(&self, columns: &[(String, Kind)], first: usize) -> Result<String> {
         let mut sql = String::new();
-        for (number, (name, _)) in (1..).zip(columns) {
-            let and = if number == 1 { "" } else { " and " };
+        for (number, (name, _)) in (first..).zip(columns) {
+            let and = if number == first { "" } else { " and " };
             write!(sql, "{and}{name} = any(${number})").expect("writing to a `String` cannot fail");
         }
         if 1 < columns.len() {
             let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
             let lists: Vec<String> =
-                (1..=columns.len()).map(|number| format!("${number}")).collect();
+                (first..first + columns.len()).map(|number| format!("${number}")).collect();
             let (names, lists) = (names.join(", "), lists.join(", "));
             write!(sql, " and ({names}) in (select * from unnest({lists}))")
                 .expect("writing to a `String` cannot fail");

@@ -11,6 +11,8 @@ mod expression;
 mod fixture;
 mod quote;
 mod read;
+#[cfg(feature = "live")]
+mod touched;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod verb;
 mod write;
@@ -22,6 +24,8 @@ pub(crate) use self::quote::quoted_name;
 #[cfg(feature = "live")]
 pub(crate) use self::quote::quoted_table;
 pub use self::read::{count, exists, key_lists, rows_by_key, select};
+#[cfg(feature = "live")]
+pub(crate) use self::touched::{select_rooted, select_touched};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) use self::verb::{Verb, excerpt};
 pub use self::write::{Chunk, delete, delete_all, insert, insert_all, update, update_all};
@@ -60,13 +64,13 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// [`Invalid`](crate::ErrorKind::Invalid) where values of this kind cannot be sent as a list.
     fn membership(&self, number: usize, kind: Kind, typed: bool) -> Result<String>;
 
-    /// The condition that the key of a row is in the lists of [`key_lists`]; `columns` are the
-    /// key's columns as they stand in the statement.
+    /// The condition that the key of a row is in the lists of [`key_lists`], the first of which is
+    /// parameter `first`; `columns` are the key's columns as they stand in the statement.
     ///
     /// # Errors
     ///
     /// As [`Dialect::membership`].
-    fn key_membership(&self, columns: &[(String, Kind)]) -> Result<String>;
+    fn key_membership(&self, columns: &[(String, Kind)], first: usize) -> Result<String>;
 
     /// True when the parts of a composite key go in one list of rows, false when each part has a
     /// list of its own.

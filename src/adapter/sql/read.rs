@@ -21,6 +21,7 @@ use crate::query::ast::Nulls;
 use crate::query::ast::Order;
 use crate::schema::Table;
 use crate::value::Key;
+use crate::value::Kind;
 use crate::value::Value;
 
 /// The statement that answers a plan; its columns are [`Plan::items`].
@@ -77,14 +78,22 @@ pub fn rows_by_key(table: &Table, dialect: &dyn Dialect) -> Result<Arc<str>> {
     sql.push_str(" from ");
     quote::table(table, dialect, &mut sql)?;
     sql.push_str(" as s0 where ");
-    let mut columns = Vec::new();
-    for column in table.key_columns() {
-        let mut name = String::from("s0.");
-        quote::identifier(column.name, dialect, &mut name)?;
-        columns.push((name, column.kind));
-    }
-    sql.push_str(&dialect.key_membership(&columns)?);
+    sql.push_str(&dialect.key_membership(&key_columns(table, 0, dialect)?, 1)?);
     Ok(sql.into())
+}
+
+/// The key columns of source number `source`, as they stand in a statement.
+pub(super) fn key_columns(
+    table: &Table,
+    source: usize,
+    dialect: &dyn Dialect,
+) -> Result<Vec<(String, Kind)>> {
+    let columns = table.key_columns().map(|column| {
+        let mut name = format!("s{source}.");
+        quote::identifier(column.name, dialect, &mut name)?;
+        Ok((name, column.kind))
+    });
+    columns.collect()
 }
 
 /// The parameters of [`rows_by_key`] for these keys.
@@ -102,7 +111,7 @@ pub fn key_lists(table: &Table, keys: &[Key], dialect: &dyn Dialect) -> Vec<Valu
 
 /// Whether the order of rows matters.
 #[derive(Clone, Copy, PartialEq)]
-enum Ordered {
+pub(super) enum Ordered {
     Yes,
     No,
 }
@@ -120,19 +129,31 @@ fn without_items(ast: &Ast, dialect: &dyn Dialect) -> Result<String> {
     statement(&mut writer, &text, Ordered::No)
 }
 
-fn items(writer: &mut Writer<'_>, items: &[Item]) -> Result<String> {
+pub(super) fn items(writer: &mut Writer<'_>, items: &[Item]) -> Result<String> {
     let texts: Result<Vec<String>> = items.iter().map(|item| writer.untyped(item.node)).collect();
     Ok(texts?.join(", "))
 }
 
 fn statement(writer: &mut Writer<'_>, items: &str, ordered: Ordered) -> Result<String> {
+    restricted(writer, items, ordered, None)
+}
+
+/// A statement that answers only rows for which one more condition holds.
+pub(super) fn restricted(
+    writer: &mut Writer<'_>,
+    items: &str,
+    ordered: Ordered,
+    condition: Option<String>,
+) -> Result<String> {
     let shape = writer.shape;
     let sources = sources(writer)?;
-    let mut filters = conjunction(writer, &shape.filters)?;
+    let hold = if condition.is_some() { Hold::Conjunct } else { Hold::Loose };
+    let mut filters = conjunction(writer, &shape.filters, hold)?;
     let groups: Result<Vec<String>> = shape.group_by.iter().map(|&id| writer.untyped(id)).collect();
-    let having = conjunction(writer, &shape.having)?;
+    let having = conjunction(writer, &shape.having, Hold::Loose)?;
     let order = if ordered == Ordered::Yes { order(writer, &shape.order_by)? } else { Vec::new() };
     filters.extend(writer.rest_of_params());
+    filters.extend(condition);
 
     let distinct = if shape.distinct { "distinct " } else { "" };
     let mut sql = format!("select {distinct}{items} from {sources}");
@@ -172,9 +193,13 @@ pub(super) fn sources(writer: &mut Writer<'_>) -> Result<String> {
     Ok(sql)
 }
 
-/// Conditions that must all hold.
-pub(super) fn conjunction(writer: &mut Writer<'_>, nodes: &[NodeId]) -> Result<Vec<String>> {
-    let hold = if nodes.len() == 1 { Hold::Loose } else { Hold::Conjunct };
+/// Conditions that must all hold; one that stands alone need hold together no more than `alone`.
+pub(super) fn conjunction(
+    writer: &mut Writer<'_>,
+    nodes: &[NodeId],
+    alone: Hold,
+) -> Result<Vec<String>> {
+    let hold = if nodes.len() == 1 { alone } else { Hold::Conjunct };
     nodes.iter().map(|&id| writer.expression(id, hold)).collect()
 }
 

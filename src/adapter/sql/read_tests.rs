@@ -185,7 +185,7 @@ fn a_parameter_on_its_own_is_told_its_type() {
         alike("select s0.\"pinned\" or $1, s0.\"id\" from \"messages\" as s0")
     );
     let mut ast = Ast::all_of(table::<Message>());
-    let tree = crate::query::ast::Tree::param(Value::Int(1), crate::value::Kind::I64);
+    let tree = crate::query::ast::Tree::param(Value::Int(1), Kind::I64);
     let both_params = tree
         .clone()
         .join(tree, |left, right| Node::Compare(crate::query::ast::Comparison::Eq, left, right));

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::Dialect;
+use super::expression::Hold;
 use super::expression::Writer;
 use super::expression::refuse_array;
 use super::quote;
@@ -259,7 +260,7 @@ fn restriction(ast: &Ast, dialect: &dyn Dialect) -> Result<Restriction> {
     let mut plan = Plan::new(ast)?;
     if is_plain {
         let mut writer = Writer::new(&plan.ast.shape, dialect);
-        let mut filters = read::conjunction(&mut writer, &plan.ast.shape.filters)?;
+        let mut filters = read::conjunction(&mut writer, &plan.ast.shape.filters, Hold::Loose)?;
         filters.extend(writer.rest_of_params());
         let mut conditions = String::new();
         read::clause(&mut conditions, " where ", &filters, " and ");

@@ -44,9 +44,9 @@ impl Dialect for SqliteDialect {
         Ok(format!("in (select {} from json_each(?{number}))", item("value", kind)?))
     }
 
-    fn key_membership(&self, columns: &[(String, Kind)]) -> Result<String> {
+    fn key_membership(&self, columns: &[(String, Kind)], first: usize) -> Result<String> {
         if let [(name, kind)] = columns {
-            return Ok(format!("{name} {}", self.membership(1, *kind, false)?));
+            return Ok(format!("{name} {}", self.membership(first, *kind, false)?));
         }
         let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
         let parts = columns.iter().enumerate();
@@ -54,7 +54,7 @@ impl Dialect for SqliteDialect {
             .map(|(index, &(_, kind))| item(&format!("json_extract(value, '$[{index}]')"), kind))
             .collect();
         let (names, parts) = (names.join(", "), parts?.join(", "));
-        Ok(format!("({names}) in (select {parts} from json_each(?1))"))
+        Ok(format!("({names}) in (select {parts} from json_each(?{first}))"))
     }
 
     fn keys_in_one_list(&self) -> bool {

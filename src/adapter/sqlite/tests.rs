@@ -173,7 +173,8 @@ async fn keys_of_several_parts_are_found() {
         .await
         .unwrap();
     let columns = [("a".to_owned(), Kind::I64), ("b".to_owned(), Kind::Bytes)];
-    let sql = format!("select * from t where {}", SqliteDialect.key_membership(&columns).unwrap());
+    let sql =
+        format!("select * from t where {}", SqliteDialect.key_membership(&columns, 1).unwrap());
     let key = Value::Array([Value::Int(1), Value::Bytes([0, 255].into())].into());
     let keys = Value::Array([key].into());
     let answers = connection.run(vec![statement(&sql, &[keys])]).await.unwrap();

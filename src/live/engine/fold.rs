@@ -16,8 +16,8 @@ use super::super::result::Stage;
 use super::super::result::Touch;
 use super::super::router::ResultId;
 use super::super::step::Step;
+use super::Ask;
 use super::Engine;
-use crate::adapter::Statement;
 use crate::schema::Table;
 use crate::value::Row;
 
@@ -66,15 +66,23 @@ impl Engine {
     /// The schemas whose touched rows must be read to fold `tick`.
     pub(crate) fn schemas_to_read(&self, tick: &Tick) -> Vec<&'static Table> {
         let known = tick.touched.iter().filter(|(_, keys)| !keys.is_all());
-        known.flat_map(|(table, _)| self.router.schemas(table)).collect()
+        let mut schemas: Vec<&'static Table> = Vec::new();
+        for (table, _) in known {
+            for schema in self.router.schemas(table).chain(self.leading_schemas(table)) {
+                if !schemas.iter().any(|held| std::ptr::eq(*held, schema)) {
+                    schemas.push(schema);
+                }
+            }
+        }
+        schemas
     }
 
-    /// Folds a tick in, and returns the results that must be asked again at its snapshot.
-    pub(crate) fn fold(&mut self, tick: &Tick, touched: &Touched) -> Vec<ResultId> {
+    /// Folds a tick in, and returns what must be asked at its snapshot.
+    pub(crate) fn fold(&mut self, tick: &Tick, touched: &Touched) -> Vec<Ask> {
         let mut again: HashSet<ResultId> = HashSet::new();
         if self.is_unsure || tick.news == News::Lost {
             let live = self.results.iter().filter(|(_, result)| result.is_live());
-            return live.map(|(&id, _)| id).collect();
+            return self.again(live.map(|(&id, _)| id));
         }
         for (table, keys) in &tick.touched {
             again.extend(self.router.reruns(table));
@@ -86,7 +94,9 @@ impl Engine {
             self.fold_rows(table, touches);
         }
         again.extend(&self.dry);
-        again.into_iter().collect()
+        let mut asks = self.ask_joined(tick, touched, &mut again);
+        asks.extend(self.again(again));
+        asks
     }
 
     /// Makes those results live whose rows were read at or before the tick's position.
@@ -133,31 +143,40 @@ impl Engine {
             }
         }
         for (id, touches) in by_result {
-            let Some(result) = self.results.get_mut(&id) else { continue };
-            let Rows::Ordered(ordered) = &mut result.rows else { continue };
-            result.unsent.extend(ordered.fold(&result.plan, &touches));
-            if ordered.needs_refill(&result.plan) {
-                self.dry.insert(id);
-            }
-            self.note(id);
+            self.fold_result(id, &touches);
         }
     }
 
-    /// Keeps the router and the list of what is to be told true after rows of a result changed.
-    fn note(&mut self, id: ResultId) {
+    /// Folds touched rows into one result.
+    pub(super) fn fold_result(&mut self, id: ResultId, touches: &[Touch]) {
         let Some(result) = self.results.get_mut(&id) else { return };
-        let table = result.plan.ast.root();
-        for (key, is_held) in result.rows.take_held_changes() {
-            self.router.hold(table, key, id, is_held);
+        let Rows::Ordered(ordered) = &mut result.rows else { return };
+        result.unsent.extend(ordered.fold(&result.plan, &result.params, touches));
+        if ordered.needs_refill(&result.plan) {
+            self.dry.insert(id);
+        }
+        self.note(id);
+    }
+
+    /// Keeps the router and the list of what is to be told true after rows of a result changed.
+    pub(super) fn note(&mut self, id: ResultId) {
+        let Some(result) = self.results.get_mut(&id) else { return };
+        let moved = result.rows.take_moved();
+        if result.plan.join.is_some() {
+            if let Some(family) = self.families.get_mut(&result.family) {
+                for (part, is_held) in moved {
+                    family.hold(part, id, is_held);
+                }
+            }
+        } else {
+            let table = result.plan.plan.ast.root();
+            for ((_, key), is_held) in moved {
+                self.router.hold(table, key, id, is_held);
+            }
         }
         if !result.unsent.is_empty() {
             self.changed.insert(id);
         }
-    }
-
-    /// The statement that asks a result again.
-    pub(crate) fn statement(&self, id: ResultId) -> Option<Statement> {
-        self.results.get(&id).map(|result| result.statement.clone())
     }
 
     /// Takes the rows of a result that was asked again.

@@ -5,8 +5,11 @@
 //! **Invariant:** between ticks every live result is exact at one committed state, and every client
 //! has been told the way to it, or is marked as behind.
 
+mod ask;
 mod clients;
+mod families;
 mod fold;
+mod joins;
 mod results;
 
 use std::collections::HashMap;
@@ -14,20 +17,23 @@ use std::collections::HashSet;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+pub(crate) use self::ask::Ask;
 use self::clients::Client;
 use self::clients::Waiting;
+use self::families::Family;
 use self::fold::Recent;
 pub(crate) use self::fold::Touched;
 use super::client::ClientId;
 use super::client::Command;
 use super::mailbox::Name;
 use super::result::LiveResult;
+use super::router::FamilyId;
 use super::router::ResultId;
 use super::router::Router;
 use super::step::Version;
 use crate::adapter::sql::Dialect;
 use crate::error::Error;
-use crate::query::Plan;
+use crate::query::ast::Shape;
 use crate::query::eval::Semantics;
 
 /// What the engine must know of the database.
@@ -52,8 +58,12 @@ pub(crate) struct Engine {
     version: Version,
     heartbeats: u64,
     results: HashMap<ResultId, LiveResult>,
-    by_plan: HashMap<Arc<Plan>, ResultId>,
     next_result: ResultId,
+    families: HashMap<FamilyId, Family>,
+    by_shape: HashMap<Shape, FamilyId>,
+    next_family: FamilyId,
+    /// The families of the join tier by their tables, with the number of the source.
+    joined: HashMap<&'static str, Vec<(FamilyId, u16)>>,
     router: Router,
     clients: HashMap<ClientId, Client>,
     waiting: Vec<Waiting>,
@@ -62,7 +72,7 @@ pub(crate) struct Engine {
     /// Results without subscribers.
     idle: HashSet<ResultId>,
     /// Results whose rows somebody must begin to read.
-    to_load: Vec<ResultId>,
+    to_load: VecDeque<ResultId>,
     /// The ticks since the oldest read that is on its way.
     recent: VecDeque<Recent>,
     /// Results with steps that were not told yet.
@@ -94,14 +104,17 @@ impl Engine {
             version: 1,
             heartbeats: 0,
             results: HashMap::new(),
-            by_plan: HashMap::new(),
             next_result: 1,
+            families: HashMap::new(),
+            by_shape: HashMap::new(),
+            next_family: 1,
+            joined: HashMap::new(),
             router: Router::default(),
             clients: HashMap::new(),
             waiting: Vec::new(),
             pending: HashSet::new(),
             idle: HashSet::new(),
-            to_load: Vec::new(),
+            to_load: VecDeque::new(),
             recent: VecDeque::new(),
             changed: HashSet::new(),
             dry: HashSet::new(),

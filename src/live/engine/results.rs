@@ -8,10 +8,9 @@ use super::super::feed::snapshot::Position;
 use super::super::mailbox::Event;
 use super::super::mailbox::Name;
 use super::super::plan::Tier;
-use super::super::plan::tier;
+use super::super::plan::tables;
 use super::super::result::LiveResult;
 use super::super::result::Stage;
-use super::super::result::statement;
 use super::super::router::ResultId;
 use super::super::step::Answer;
 use super::Engine;
@@ -19,7 +18,6 @@ use crate::adapter::Statement;
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::error::Result;
-use crate::query::Plan;
 use crate::query::ast::Ast;
 use crate::value::Row;
 
@@ -31,32 +29,28 @@ impl Engine {
     /// [`Invalid`](ErrorKind::Invalid) when the question cannot be asked, or reads a table that the
     /// log does not watch; [`Unavailable`](ErrorKind::Unavailable) when there are too many results.
     pub(super) fn result_for(&mut self, ast: &Ast) -> Result<ResultId> {
-        let plan = Plan::new(ast)?;
-        if let Some(&id) = self.by_plan.get(&plan) {
+        let family_id = self.family_for(ast)?;
+        let Some(family) = self.families.get_mut(&family_id) else {
+            return Err(Error::invalid("the query was removed"));
+        };
+        if let Some(&id) = family.results.get(ast.params.as_slice()) {
             return Ok(id);
         }
-        for table in plan.ast.shape.tables() {
-            if !self.watched.contains(table.name) {
-                return Err(Error::invalid(format!(
-                    "table `{0}` is not watched: install the change log with `ChangeLog::new([…, {0}])`",
-                    table.name
-                )));
-            }
-        }
         if self.setting.most_results <= self.results.len() {
+            let count = self.results.len();
+            self.tidy_family(family_id);
             return Err(Error::new(
                 ErrorKind::Unavailable,
-                format!("{} live results already; raise `most_results`", self.results.len()),
+                format!("{count} live results already; raise `most_results`"),
             ));
         }
-        let tier = tier(&plan, self.setting.semantics);
-        let result = LiveResult::new(plan, tier, self.setting.semantics, self.setting.dialect)?;
+        let result = LiveResult::new(family_id, Arc::clone(&family.plan), ast);
         let id = self.next_result;
         self.next_result += 1;
-        self.by_plan.insert(Arc::clone(&result.plan), id);
+        family.results.insert(Arc::clone(&result.params), id);
         self.results.insert(id, result);
         self.pending.insert(id);
-        self.to_load.push(id);
+        self.to_load.push_back(id);
         Ok(id)
     }
 
@@ -64,9 +58,7 @@ impl Engine {
     pub(crate) fn take_loads(&mut self, most: usize) -> Vec<(ResultId, Statement)> {
         let count = most.min(self.to_load.len());
         let ids: Vec<ResultId> = self.to_load.drain(..count).collect();
-        ids.into_iter()
-            .filter_map(|id| Some((id, self.results.get(&id)?.statement.clone())))
-            .collect()
+        ids.into_iter().filter_map(|id| Some((id, self.results.get(&id)?.holding()))).collect()
     }
 
     /// Takes the rows of a read that was begun, and the position they were read at.
@@ -82,54 +74,75 @@ impl Engine {
     pub(super) fn reload(&mut self, id: ResultId) {
         if let Some(result) = self.results.get_mut(&id) {
             result.stage = Stage::Loading;
-            self.to_load.push(id);
+            self.to_load.push_back(id);
         }
     }
 
     /// Lets changes find a result that became live.
     pub(super) fn route(&mut self, id: ResultId) {
         let Some(result) = self.results.get_mut(&id) else { return };
-        let held = result.rows.take_held_changes();
-        let table = result.plan.ast.root();
-        if result.tier == Tier::Rerun {
-            let tables: Vec<&'static str> = tables(&result.plan);
-            for table in tables {
-                self.router.add_rerun(table, id);
+        let (plan, params) = (Arc::clone(&result.plan), Arc::clone(&result.params));
+        let family = result.family;
+        match (plan.tier, &plan.join) {
+            (Tier::Rerun, _) => {
+                for table in tables(&plan.plan) {
+                    self.router.add_rerun(table, id);
+                }
             }
-            return;
+            (Tier::Join, Some(join)) => {
+                if let Some(family) = self.families.get_mut(&family) {
+                    family.add(join, &params, id);
+                }
+            }
+            (Tier::Row | Tier::Window | Tier::Join, _) => {
+                let anchor = plan.anchor.map(|anchor| (anchor.column, anchor.values(&params)));
+                self.router.add(plan.plan.ast.root(), anchor, id);
+            }
         }
-        self.router.add(table, result.anchor.as_ref(), id);
-        for (key, is_held) in held {
-            self.router.hold(table, key, id, is_held);
-        }
+        self.note(id);
     }
 
     fn unroute(&mut self, id: ResultId, result: &LiveResult) {
         if !result.is_live() {
             return;
         }
-        if result.tier == Tier::Rerun {
-            for table in tables(&result.plan) {
-                self.router.remove_rerun(table, id);
+        let (plan, params) = (&result.plan, &result.params);
+        match (plan.tier, &plan.join) {
+            (Tier::Rerun, _) => {
+                for table in tables(&plan.plan) {
+                    self.router.remove_rerun(table, id);
+                }
             }
-            return;
-        }
-        let table = result.plan.ast.root();
-        self.router.remove(table, result.anchor.as_ref(), id);
-        for key in result.rows.held_keys() {
-            self.router.hold(table, key, id, false);
+            (Tier::Join, Some(join)) => {
+                let Some(family) = self.families.get_mut(&result.family) else { return };
+                family.remove(join, params, id);
+                for part in result.rows.held() {
+                    family.hold(part, id, false);
+                }
+            }
+            (Tier::Row | Tier::Window | Tier::Join, _) => {
+                let table = plan.plan.ast.root();
+                let anchor = plan.anchor.map(|anchor| (anchor.column, anchor.values(params)));
+                self.router.remove(table, anchor, id);
+                for (_, key) in result.rows.held() {
+                    self.router.hold(table, key, id, false);
+                }
+            }
         }
     }
 
     /// Lets a result go.
     pub(super) fn drop_result(&mut self, id: ResultId) -> Option<LiveResult> {
         let result = self.results.remove(&id)?;
-        self.by_plan.remove(&result.plan);
+        if let Some(family) = self.families.get_mut(&result.family) {
+            family.results.remove(&result.params);
+        }
         self.changed.remove(&id);
         self.dry.remove(&id);
         self.pending.remove(&id);
         self.idle.remove(&id);
         self.unroute(id, &result);
+        self.tidy_family(result.family);
         Some(result)
     }
 
@@ -163,20 +176,16 @@ impl Engine {
     }
 
     /// Every live question with the statement that asks it plainly.
-    ///
-    /// # Errors
-    ///
-    /// None in practice: what was asked once can be asked again.
-    pub(crate) fn questions(&self) -> Result<Vec<(ResultId, Statement)>> {
+    pub(crate) fn questions(&self) -> Vec<(ResultId, Statement)> {
         let live = self.results.iter().filter(|(_, result)| result.is_live());
-        live.map(|(&id, result)| Ok((id, statement(&result.plan, self.setting.dialect)?))).collect()
+        live.map(|(&id, result)| (id, result.plan.asking(&result.params))).collect()
     }
 
     /// What a result holds beside what the plain question answered in the same snapshot.
     pub(crate) fn audited(&self, id: ResultId, truth: Vec<Row>) -> Option<Audited> {
         let result = self.results.get(&id)?;
         let mut truth = result.keyed(truth);
-        if result.plan.ast.shape.order_by.is_empty() {
+        if result.plan.is_by_key() {
             truth.sort_unstable_by(|left, right| left.key.cmp(&right.key));
         }
         let will_change = !result.unsent.is_empty();
@@ -184,7 +193,7 @@ impl Engine {
             // The version that this tick makes, if it makes one.
             version: self.version + u64::from(!self.changed.is_empty()),
             bind: result.view.bind,
-            tier: result.tier,
+            tier: result.plan.tier,
             will_change,
             held: result.rows.shown(&result.plan).to_vec(),
             truth,
@@ -200,12 +209,4 @@ impl Engine {
             client.mailbox.push(Event::Reset { version, answers });
         }
     }
-}
-
-/// The tables of a plan, each once.
-pub(super) fn tables(plan: &Plan) -> Vec<&'static str> {
-    let mut tables: Vec<&'static str> = plan.ast.shape.tables().map(|table| table.name).collect();
-    tables.sort_unstable();
-    tables.dedup();
-    tables
 }

@@ -11,9 +11,9 @@ use super::super::feed::snapshot::Position;
 use super::super::mailbox::Name;
 use super::super::patch::Keyed;
 use super::super::patch::Op;
-use super::super::plan::Anchor;
+use super::super::plan::LivePlan;
 use super::super::plan::Tier;
-use super::super::plan::anchor;
+use super::super::router::FamilyId;
 use super::super::step::Answer;
 use super::super::step::Cursor;
 use super::super::step::Snapshot;
@@ -22,14 +22,10 @@ use super::super::step::Version;
 use super::super::step::View;
 use super::Ordered;
 use super::Rows;
-use crate::adapter::Effect;
 use crate::adapter::Statement;
-use crate::adapter::sql;
-use crate::adapter::sql::Dialect;
-use crate::error::Result;
-use crate::query::Plan;
-use crate::query::eval::Semantics;
+use crate::query::ast::Ast;
 use crate::value::Row;
+use crate::value::Value;
 
 /// How many steps of a result are kept for clients that come back.
 ///
@@ -51,12 +47,10 @@ pub(crate) enum Stage {
 /// A question that is kept answered.
 #[derive(Debug)]
 pub(crate) struct LiveResult {
-    pub(crate) plan: Arc<Plan>,
+    pub(crate) family: FamilyId,
+    pub(crate) plan: Arc<LivePlan>,
+    pub(crate) params: Arc<[Value]>,
     pub(crate) view: Arc<View>,
-    pub(crate) tier: Tier,
-    pub(crate) anchor: Option<Anchor>,
-    /// Reads the rows it holds, which are more than it shows where there is an overscan.
-    pub(crate) statement: Statement,
     pub(crate) stage: Stage,
     pub(crate) rows: Rows,
     /// Steps since the last version; given to subscribers at the end of the tick.
@@ -70,58 +64,33 @@ pub(crate) struct LiveResult {
     snapshot: Option<Arc<Snapshot>>,
 }
 
-/// The statement that reads the answer of a plan.
-pub(crate) fn statement(plan: &Plan, dialect: &dyn Dialect) -> Result<Statement> {
-    Ok(Statement {
-        sql: sql::select(plan, dialect)?,
-        params: plan.ast.params.clone(),
-        kinds: plan.items.iter().map(|item| item.kind).collect(),
-        effect: Effect::None,
-    })
-}
-
-fn held_plan(plan: &Plan, tier: Tier) -> Plan {
-    let mut held = plan.clone();
-    if tier == Tier::Window {
-        held.ast.shape.limit = Ordered::wanted(plan);
-        held.ast.shape.offset = 0;
-    }
-    held
-}
-
-fn view_of(plan: &Plan) -> View {
+fn view_of(plan: &LivePlan, ast: &Ast) -> View {
     let mut hasher = DefaultHasher::new();
-    plan.ast.hash(&mut hasher);
-    let key = match *plan.key {
-        [column] if column < plan.shown_count => Some(plan.items[column].name),
+    ast.hash(&mut hasher);
+    let key = match *plan.plan.key {
+        [column] if column < plan.outputs.len() => Some(plan.outputs[column].name),
         _ => None,
     };
     View {
-        outputs: plan.outputs().collect(),
+        outputs: Arc::clone(&plan.outputs),
         key,
-        is_ordered: !plan.ast.shape.order_by.is_empty(),
+        is_ordered: !plan.is_by_key(),
         bind: hasher.finish(),
     }
 }
 
 impl LiveResult {
-    /// A result of `tier` whose rows are yet to be read.
-    pub(crate) fn new(
-        plan: Plan,
-        tier: Tier,
-        semantics: Semantics,
-        dialect: &dyn Dialect,
-    ) -> Result<Self> {
-        let rows = match tier {
-            Tier::Row | Tier::Window => Rows::Ordered(Ordered::new(semantics)),
+    /// A result whose rows are yet to be read.
+    pub(crate) fn new(family: FamilyId, plan: Arc<LivePlan>, ast: &Ast) -> Self {
+        let rows = match plan.tier {
+            Tier::Row | Tier::Window | Tier::Join => Rows::Ordered(Ordered::new(&plan)),
             Tier::Rerun => Rows::Rerun(Vec::new()),
         };
-        Ok(Self {
-            anchor: anchor(&plan).filter(|_| tier != Tier::Rerun),
-            statement: statement(&held_plan(&plan, tier), dialect)?,
-            view: Arc::new(view_of(&plan)),
-            plan: Arc::new(plan),
-            tier,
+        Self {
+            family,
+            view: Arc::new(view_of(&plan, ast)),
+            params: ast.params.as_slice().into(),
+            plan,
             stage: Stage::Loading,
             rows,
             unsent: Vec::new(),
@@ -130,7 +99,7 @@ impl LiveResult {
             ring: VecDeque::new(),
             reaches_back_to: 0,
             snapshot: None,
-        })
+        }
     }
 
     pub(crate) fn is_live(&self) -> bool {
@@ -142,9 +111,14 @@ impl LiveResult {
         matches!(self.stage, Stage::Loaded(..))
     }
 
+    /// The statement that reads the rows it holds.
+    pub(crate) fn holding(&self) -> Statement {
+        self.plan.holding(&self.params)
+    }
+
     /// Gives the rows their keys.
     pub(crate) fn keyed(&self, rows: Vec<Row>) -> Vec<Keyed> {
-        rows.into_iter().map(|row| Keyed { key: self.plan.key_of(&row), row }).collect()
+        rows.into_iter().map(|row| Keyed { key: self.plan.plan.key_of(&row), row }).collect()
     }
 
     /// Makes the loaded rows the present ones; nobody has seen any before.

@@ -5,19 +5,20 @@
 
 mod live;
 mod ordered;
+mod parts;
 
-pub(crate) use self::live::{LiveResult, Stage, statement};
-pub(crate) use self::ordered::{OVERSCAN, Ordered, Touch};
+pub(crate) use self::live::{LiveResult, Stage};
+pub(crate) use self::ordered::{Ordered, Touch};
+pub(crate) use self::parts::Part;
 use super::patch::Keyed;
 use super::patch::Op;
 use super::patch::diff;
-use crate::query::Plan;
-use crate::value::Key;
+use super::plan::LivePlan;
 
 /// The rows of a live result and the way they are kept.
 #[derive(Debug)]
 pub(crate) enum Rows {
-    /// Row and window tiers: folded in memory.
+    /// Row, window and join tiers: folded in memory.
     Ordered(Ordered),
     /// Re-run tier: asked again when touched.
     Rerun(Vec<Keyed>),
@@ -25,7 +26,7 @@ pub(crate) enum Rows {
 
 impl Rows {
     /// The rows that the question shows.
-    pub(crate) fn shown(&self, plan: &Plan) -> &[Keyed] {
+    pub(crate) fn shown(&self, plan: &LivePlan) -> &[Keyed] {
         match self {
             Self::Ordered(ordered) => ordered.shown(plan),
             Self::Rerun(rows) => rows,
@@ -33,12 +34,12 @@ impl Rows {
     }
 
     /// Takes rows as the database has them now, and returns the steps of the shown rows.
-    pub(crate) fn replace(&mut self, plan: &Plan, rows: Vec<Keyed>) -> Vec<Op> {
+    pub(crate) fn replace(&mut self, plan: &LivePlan, rows: Vec<Keyed>) -> Vec<Op> {
         match self {
             Self::Ordered(ordered) => ordered.replace(plan, rows),
             Self::Rerun(held) => {
                 let mut rows = rows;
-                if plan.ast.shape.order_by.is_empty() {
+                if plan.is_by_key() {
                     // The question leaves the order open; the key closes it for all clients alike.
                     rows.sort_unstable_by(|left, right| left.key.cmp(&right.key));
                 }
@@ -49,18 +50,18 @@ impl Rows {
         }
     }
 
-    /// The keys of the rows it holds in memory to fold.
-    pub(crate) fn held_keys(&self) -> Vec<Key> {
+    /// The rows of sources that the held rows rest on.
+    pub(crate) fn held(&self) -> Vec<Part> {
         match self {
-            Self::Ordered(ordered) => ordered.keys().cloned().collect(),
+            Self::Ordered(ordered) => ordered.held(),
             Self::Rerun(_) => Vec::new(),
         }
     }
 
-    /// The keys that came or went since the last call, and whether they are held now.
-    pub(crate) fn take_held_changes(&mut self) -> Vec<(Key, bool)> {
+    /// The parts that came or went since the last call, and whether they are held now.
+    pub(crate) fn take_moved(&mut self) -> Vec<(Part, bool)> {
         match self {
-            Self::Ordered(ordered) => ordered.take_held_changes(),
+            Self::Ordered(ordered) => ordered.take_moved(),
             Self::Rerun(_) => Vec::new(),
         }
     }

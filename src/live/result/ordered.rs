@@ -1,44 +1,42 @@
-//! The row and window tiers: rows of one table, kept in order, folded one key at a time.
+//! The row, window and join tiers: rows in order, folded one key at a time.
 //!
 //! **Invariant:** the held rows are exactly the first of all matching rows, in order: all of them
 //! when [`Ordered::is_complete`], else as many as are held.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::collections::HashSet;
+
+use foldhash::fast::RandomState;
 
 use super::super::patch::Keyed;
 use super::super::patch::Op;
 use super::super::patch::changed_columns;
 use super::super::patch::diff;
-use crate::query::Plan;
-use crate::query::eval::Evaluator;
-use crate::query::eval::Semantics;
+use super::super::plan::LivePlan;
+use super::parts::Part;
+use super::parts::Parts;
 use crate::value::Key;
 use crate::value::Row;
+use crate::value::Value;
 
-/// Rows held behind a window so that most leavers need no question to the database.
+/// Up to so many rows are looked through for a key; an index of fewer costs more than it saves.
 ///
-/// A guess: half a screen. It is not a promise, and `explain_live` shows it.
-pub(crate) const OVERSCAN: u64 = 25;
+/// A guess.
+const FEW: usize = 48;
 
-/// Rows of one table in order, up to a limit.
+/// Rows in order, up to a limit.
 #[derive(Debug)]
 pub(crate) struct Ordered {
     rows: Vec<Keyed>,
-    by_key: HashMap<Key, Row>,
+    /// The rows by key, once there are more than [`FEW`].
+    by_key: Option<HashMap<Key, Row, RandomState>>,
+    /// Which row of which source they rest on; in the join tier alone.
+    parts: Option<Box<Parts>>,
     /// All matching rows are held.
     is_complete: bool,
-    semantics: Semantics,
-    held: HeldChanges,
-}
-
-/// Which keys are held now and were not, or the other way round, since somebody asked.
-#[derive(Debug, Default)]
-pub(crate) struct HeldChanges {
-    /// Held now.
-    pub(crate) entered: Vec<Key>,
-    /// Not held any more.
-    pub(crate) left: Vec<Key>,
+    /// Parts that came or went since somebody asked.
+    moved: Vec<Part>,
 }
 
 /// One touched row as it is at the tick's snapshot; `None` when it is gone.
@@ -46,77 +44,113 @@ pub(crate) type Touch = (Key, Option<Row>);
 
 impl Ordered {
     /// Nothing yet; [`Ordered::replace`] comes first.
-    pub(crate) fn new(semantics: Semantics) -> Self {
+    pub(crate) fn new(plan: &LivePlan) -> Self {
         Self {
             rows: Vec::new(),
-            by_key: HashMap::new(),
+            by_key: None,
+            parts: plan.join.is_some().then(Box::default),
             is_complete: true,
-            semantics,
-            held: HeldChanges::default(),
+            moved: Vec::new(),
         }
     }
 
-    /// How many rows to ask for: the window, what comes before it and the overscan.
-    pub(crate) fn wanted(plan: &Plan) -> Option<u64> {
-        plan.ast
-            .shape
-            .limit
-            .map(|limit| plan.ast.shape.offset.saturating_add(limit).saturating_add(OVERSCAN))
-    }
-
-    fn needed(plan: &Plan) -> Option<usize> {
-        let limit = plan.ast.shape.limit?;
-        Some(usize::try_from(plan.ast.shape.offset.saturating_add(limit)).unwrap_or(usize::MAX))
-    }
-
-    fn wanted_rows(plan: &Plan) -> usize {
-        Self::wanted(plan).map_or(usize::MAX, |rows| usize::try_from(rows).unwrap_or(usize::MAX))
-    }
-
     /// The rows that the question shows.
-    pub(crate) fn shown(&self, plan: &Plan) -> &[Keyed] {
-        let offset = usize::try_from(plan.ast.shape.offset).unwrap_or(usize::MAX);
-        let end = Self::needed(plan).map_or(self.rows.len(), |needed| needed.min(self.rows.len()));
-        &self.rows[offset.min(end)..end]
+    pub(crate) fn shown(&self, plan: &LivePlan) -> &[Keyed] {
+        let end = plan.needed().map_or(self.rows.len(), |needed| needed.min(self.rows.len()));
+        &self.rows[plan.offset().min(end)..end]
     }
 
-    /// The keys of all held rows, shown or not.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = &Key> + '_ {
-        self.by_key.keys()
+    /// The rows of sources that held rows rest on: the rows themselves, of source 0, outside the
+    /// join tier.
+    pub(crate) fn held(&self) -> Vec<Part> {
+        match &self.parts {
+            Some(parts) => parts.all().cloned().collect(),
+            None => self.rows.iter().map(|keyed| (0, keyed.key.clone())).collect(),
+        }
     }
 
-    /// The keys that came or went since the last call, and whether they are held now.
-    pub(crate) fn take_held_changes(&mut self) -> Vec<(Key, bool)> {
-        let HeldChanges { entered, left } = std::mem::take(&mut self.held);
-        let touched: std::collections::HashSet<Key> = entered.into_iter().chain(left).collect();
-        touched
+    /// The parts that came or went since the last call, and whether they are held now.
+    pub(crate) fn take_moved(&mut self) -> Vec<(Part, bool)> {
+        let moved: HashSet<Part> = std::mem::take(&mut self.moved).into_iter().collect();
+        let is_held = |part: &Part| match &self.parts {
+            Some(parts) => parts.has(part),
+            None => self.row(&part.1).is_some(),
+        };
+        moved
             .into_iter()
-            .map(|key| {
-                let is_held = self.by_key.contains_key(&key);
-                (key, is_held)
+            .map(|part| {
+                let is_held = is_held(&part);
+                (part, is_held)
             })
             .collect()
     }
 
-    /// True when too few rows are held to fill the window, although there are more.
-    pub(crate) fn needs_refill(&self, plan: &Plan) -> bool {
-        !self.is_complete && Self::needed(plan).is_some_and(|needed| self.rows.len() < needed)
+    /// The keys of the held rows that rest on a row of a source; in the join tier.
+    pub(crate) fn resting_on(&self, part: &Part) -> Vec<Key> {
+        self.parts.iter().flat_map(|parts| parts.rows(part)).cloned().collect()
     }
 
-    /// Takes the first [`Ordered::wanted`] rows as the database has them, and returns the steps of
+    /// The held row with a key.
+    pub(crate) fn row(&self, key: &Key) -> Option<&Row> {
+        match &self.by_key {
+            Some(rows) => rows.get(key),
+            None => self.rows.iter().find(|keyed| keyed.key == *key).map(|keyed| &keyed.row),
+        }
+    }
+
+    /// True when too few rows are held to fill the window, although there are more.
+    pub(crate) fn needs_refill(&self, plan: &LivePlan) -> bool {
+        !self.is_complete && plan.needed().is_some_and(|needed| self.rows.len() < needed)
+    }
+
+    /// Takes the first [`LivePlan::wanted`] rows as the database has them, and returns the steps of
     /// the shown rows.
-    pub(crate) fn replace(&mut self, plan: &Plan, rows: Vec<Keyed>) -> Vec<Op> {
+    pub(crate) fn replace(&mut self, plan: &LivePlan, rows: Vec<Keyed>) -> Vec<Op> {
         let before: Vec<Keyed> = self.shown(plan).to_vec();
-        self.is_complete = rows.len() < Self::wanted_rows(plan);
-        self.held.left.extend(self.by_key.drain().map(|(key, _)| key));
+        for keyed in std::mem::take(&mut self.rows) {
+            self.forget(plan, &keyed);
+        }
+        self.is_complete = rows.len() < plan.wanted();
+        self.by_key = None;
+        for keyed in &rows {
+            self.note(plan, keyed);
+        }
         self.rows = rows;
-        if plan.ast.shape.order_by.is_empty() {
+        if plan.is_by_key() {
             self.rows.sort_unstable_by(|left, right| left.key.cmp(&right.key));
         }
-        self.by_key =
-            self.rows.iter().map(|keyed| (keyed.key.clone(), keyed.row.clone())).collect();
-        self.held.entered.extend(self.by_key.keys().cloned());
+        self.index();
         diff(&before, self.shown(plan))
+    }
+
+    /// Keeps the index by key where there are many rows.
+    fn index(&mut self) {
+        if self.by_key.is_none() && FEW < self.rows.len() {
+            let pairs = self.rows.iter().map(|keyed| (keyed.key.clone(), keyed.row.clone()));
+            self.by_key = Some(pairs.collect());
+        }
+    }
+
+    fn note(&mut self, plan: &LivePlan, keyed: &Keyed) {
+        match (&mut self.parts, &plan.join) {
+            (Some(parts), Some(join)) => parts.add(join, &keyed.key, &keyed.row, &mut self.moved),
+            _ => self.moved.push((0, keyed.key.clone())),
+        }
+        if let Some(by_key) = &mut self.by_key {
+            by_key.insert(keyed.key.clone(), keyed.row.clone());
+        }
+    }
+
+    fn forget(&mut self, plan: &LivePlan, keyed: &Keyed) {
+        match (&mut self.parts, &plan.join) {
+            (Some(parts), Some(join)) => {
+                parts.remove(join, &keyed.key, &keyed.row, &mut self.moved);
+            }
+            _ => self.moved.push((0, keyed.key.clone())),
+        }
+        if let Some(by_key) = &mut self.by_key {
+            by_key.remove(&keyed.key);
+        }
     }
 
     /// Folds touched rows in, and returns the steps of the shown rows.
@@ -124,29 +158,40 @@ impl Ordered {
     /// # Cost
     ///
     /// A binary search per touched row; with a window a comparison of its rows besides.
-    pub(crate) fn fold(&mut self, plan: &Plan, touches: &[Touch]) -> Vec<Op> {
-        let whole = plan.ast.shape.limit.is_none() && plan.ast.shape.offset == 0;
-        if whole {
-            return self.fold_whole(plan, touches);
-        }
+    pub(crate) fn fold(&mut self, plan: &LivePlan, params: &[Value], touches: &[Touch]) -> Vec<Op> {
+        let ops = if plan.needed().is_none() {
+            self.fold_whole(plan, params, touches)
+        } else {
+            self.fold_window(plan, params, touches)
+        };
+        self.index();
+        ops
+    }
+
+    fn fold_window(&mut self, plan: &LivePlan, params: &[Value], touches: &[Touch]) -> Vec<Op> {
         let before: Vec<Keyed> = self.shown(plan).to_vec();
         for (key, row) in touches {
             self.remove(plan, key);
-            if let Some(row) = row {
+            if let Some(row) = row.as_ref().filter(|row| plan.matches(params, row)) {
                 self.insert(plan, Keyed { key: key.clone(), row: row.clone() });
             }
         }
-        self.trim(plan);
+        while plan.wanted() < self.rows.len() {
+            self.is_complete = false;
+            if let Some(last) = self.rows.pop() {
+                self.forget(plan, &last);
+            }
+        }
         diff(&before, self.shown(plan))
     }
 
     /// Without a window every step follows from the touched rows; nothing else is looked at.
-    fn fold_whole(&mut self, plan: &Plan, touches: &[Touch]) -> Vec<Op> {
+    fn fold_whole(&mut self, plan: &LivePlan, params: &[Value], touches: &[Touch]) -> Vec<Op> {
         let mut ops = Vec::new();
         let mut put: Vec<(Keyed, Option<Row>)> = Vec::new();
         for (key, row) in touches {
-            let old = self.by_key.get(key).cloned();
-            let new = row.as_ref().filter(|row| self.evaluator(plan).matches(row.values()));
+            let old = self.row(key).cloned();
+            let new = row.as_ref().filter(|row| plan.matches(params, row));
             match (old, new) {
                 (None, None) => {}
                 (Some(_), None) => {
@@ -156,9 +201,8 @@ impl Ordered {
                 (None, Some(row)) => put.push((Keyed { key: key.clone(), row: row.clone() }, None)),
                 (Some(old), Some(row)) => {
                     let new = Keyed { key: key.clone(), row: row.clone() };
-                    if self.order(plan, &Keyed { key: key.clone(), row: old.clone() }, &new).is_eq()
-                    {
-                        ops.extend(self.update_in_place(plan, &old, new));
+                    if plan.order((key, &old), (key, row)).is_eq() {
+                        ops.extend(self.update_in_place(plan, old, new));
                     } else {
                         self.remove(plan, key);
                         put.push((new, Some(old)));
@@ -167,10 +211,9 @@ impl Ordered {
             }
         }
         // In the order of their new places, so that every `after` names a row already in place.
-        put.sort_unstable_by(|(left, _), (right, _)| self.order(plan, left, right));
+        put.sort_unstable_by(|(left, _), (right, _)| order(plan, left, right));
         for (new, old) in put {
-            let place =
-                self.insert(plan, new.clone()).expect("the row matches, and all rows are held");
+            let place = self.insert(plan, new.clone()).expect("all matching rows are held");
             let after = place.checked_sub(1).map(|before| self.rows[before].key.clone());
             match old {
                 None => ops.push(Op::Insert { new, after }),
@@ -184,63 +227,43 @@ impl Ordered {
         ops
     }
 
-    fn update_in_place(&mut self, plan: &Plan, old: &Row, new: Keyed) -> Option<Op> {
-        let columns = changed_columns(old, &new.row);
+    fn update_in_place(&mut self, plan: &LivePlan, old: Row, new: Keyed) -> Option<Op> {
+        let columns = changed_columns(&old, &new.row);
         if columns.is_empty() {
             return None;
         }
         let place = self.place(plan, &new).expect("a held row is among the rows");
-        self.by_key.insert(new.key.clone(), new.row.clone());
+        self.forget(plan, &Keyed { key: new.key.clone(), row: old });
+        self.note(plan, &new);
         self.rows[place] = new.clone();
         Some(Op::Update { new, columns })
     }
 
-    fn remove(&mut self, plan: &Plan, key: &Key) {
-        let Some(row) = self.by_key.remove(key) else { return };
-        self.held.left.push(key.clone());
-        let place = self.place(plan, &Keyed { key: key.clone(), row });
-        self.rows.remove(place.expect("a held row is among the rows"));
+    fn remove(&mut self, plan: &LivePlan, key: &Key) {
+        let Some(row) = self.row(key).cloned() else { return };
+        let old = Keyed { key: key.clone(), row };
+        let place = self.place(plan, &old).expect("a held row is among the rows");
+        self.forget(plan, &old);
+        self.rows.remove(place);
     }
 
-    /// Puts a row in its place, and says where; `None` where it does not match or lies beyond what
-    /// is held, where other rows may stand before it.
-    fn insert(&mut self, plan: &Plan, new: Keyed) -> Option<usize> {
-        if !self.evaluator(plan).matches(new.row.values()) {
-            return None;
-        }
+    /// Puts a row in its place, and says where; `None` where it lies beyond what is held, where
+    /// other rows may stand before it.
+    fn insert(&mut self, plan: &LivePlan, new: Keyed) -> Option<usize> {
         let place = self.place(plan, &new).unwrap_or_else(|place| place);
         if place == self.rows.len() && !self.is_complete {
             return None;
         }
-        self.held.entered.push(new.key.clone());
-        self.by_key.insert(new.key.clone(), new.row.clone());
+        self.note(plan, &new);
         self.rows.insert(place, new);
         Some(place)
     }
 
-    fn trim(&mut self, plan: &Plan) {
-        let wanted = Self::wanted_rows(plan);
-        while wanted < self.rows.len() {
-            self.is_complete = false;
-            if let Some(last) = self.rows.pop() {
-                self.by_key.remove(&last.key);
-                self.held.left.push(last.key);
-            }
-        }
+    fn place(&self, plan: &LivePlan, keyed: &Keyed) -> Result<usize, usize> {
+        self.rows.binary_search_by(|held| order(plan, held, keyed))
     }
+}
 
-    fn place(&self, plan: &Plan, keyed: &Keyed) -> Result<usize, usize> {
-        self.rows.binary_search_by(|held| self.order(plan, held, keyed))
-    }
-
-    fn order(&self, plan: &Plan, left: &Keyed, right: &Keyed) -> Ordering {
-        if plan.ast.shape.order_by.is_empty() {
-            return left.key.cmp(&right.key);
-        }
-        self.evaluator(plan).order(left.row.values(), right.row.values())
-    }
-
-    fn evaluator<'a>(&self, plan: &'a Plan) -> Evaluator<'a> {
-        Evaluator::planned(&plan.ast.shape, &plan.ast.params, self.semantics)
-    }
+fn order(plan: &LivePlan, left: &Keyed, right: &Keyed) -> Ordering {
+    plan.order((&left.key, &left.row), (&right.key, &right.row))
 }

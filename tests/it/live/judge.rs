@@ -98,7 +98,7 @@ impl Judge {
             "oracle on {name}: {} versions compared with the plain query in the same snapshot \
              ({}), {} client replicas compared, {} resets, {} wrong",
             state.versions,
-            [Tier::Row, Tier::Window, Tier::Rerun]
+            [Tier::Row, Tier::Window, Tier::Join, Tier::Rerun]
                 .map(|tier| format!("{tier} {}", state.by_tier.get(&tier).copied().unwrap_or(0)))
                 .join(", "),
             state.replicas,
@@ -106,7 +106,7 @@ impl Judge {
             state.wrong.len(),
         );
         assert!(state.wrong.is_empty(), "{}", state.wrong.join("\n"));
-        for tier in [Tier::Row, Tier::Window, Tier::Rerun] {
+        for tier in [Tier::Row, Tier::Window, Tier::Join, Tier::Rerun] {
             let share =
                 state.by_tier.get(&tier).copied().unwrap_or(0) * 100 / state.versions.max(1);
             assert!(10 <= share, "only {share} % of the versions are of the {tier} tier");

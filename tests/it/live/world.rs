@@ -134,7 +134,55 @@ end;
 pub(crate) fn questions() -> Vec<(String, Ast)> {
     let mut all = rows();
     all.extend(windows());
+    all.extend(joins());
     all.extend(reruns());
+    all
+}
+
+fn joins() -> Vec<(String, Ast)> {
+    let rich = from::<Item>()
+        .join(Item::owner)
+        .filter(|i, o| o.score.gt(5).and(i.flag.eq(true)))
+        .order_by(|i, _| i.rank.asc())
+        .limit(8)
+        .select(|i, o| (i.id, i.rank, o.name));
+    let of = |owner: i64| {
+        from::<Item>()
+            .join(Item::owner)
+            .filter(move |i, _| i.owner_id.eq(owner))
+            .order_by(|i, o| (i.made_at.desc(), o.score.asc()))
+            .limit(6)
+            .select(|i, o| (i.id, i.note, o.name, o.score))
+    };
+    let mut all: Vec<(String, Ast)> =
+        (1..=4).map(|owner| named(format!("joined to {owner}"), &of(owner))).collect();
+    let left = from::<Owner>()
+        .left_join(Owner::items)
+        .order_by(|o, i| (o.score.desc(), i.rank.asc()))
+        .select(|o, i| (o.name, i.id, i.rank, i.note));
+    let lacking = from::<Owner>()
+        .left_join_on::<Tally>(|o, t| t.owner_id.eq(o.id).and(t.n.gt(3)))
+        .select(|o, t| (o.name, t.n));
+    let neighbours = from::<Item>()
+        .join_on::<Item>(|i, j| i.owner_id.eq(j.owner_id).and(i.rank.lt(j.rank)))
+        .filter(|i, j| i.flag.eq(true).and(j.flag.eq(false)).and(i.rank.gt(60)))
+        .select(|i, j| (i.id, j.id.named("other"), i.rank));
+    let three = from::<Item>()
+        .join(Item::owner)
+        .left_join_on::<Tally>(|_, o, t| t.owner_id.eq(o.id))
+        .filter(|i, o, _| i.rank.gt(20).and(o.score.in_([1, 3, 5, 7, 9])))
+        .order_by(|i, _, t| (t.n.desc(), i.rank.desc()))
+        .limit(9)
+        .select(|i, o, t| (i.id, o.score, t.n));
+    all.extend([
+        named("rich", &rich),
+        named("left", &left),
+        named("lacking", &lacking),
+        named("neighbours", &neighbours),
+        named("three", &three),
+        // The database folds letters as it likes; the order is ours.
+        named("like", &from::<Item>().filter(|i| i.note.ilike("A%")).order_by(|i| i.rank.asc())),
+    ]);
     all
 }
 
@@ -203,12 +251,6 @@ fn reruns() -> Vec<(String, Ast)> {
         .group_by(|o, _| (o.id, o.name))
         .order_by(|_, i| i.id.count().desc())
         .select(|o, i| (o.id, o.name, i.id.count()));
-    let rich = from::<Item>()
-        .join(Item::owner)
-        .filter(|i, o| o.score.gt(5).and(i.flag.eq(true)))
-        .order_by(|i, _| i.rank.asc())
-        .limit(8)
-        .select(|i, o| (i.id, i.rank, o.name));
     let totals = from::<Item>().select(|i| {
         (count(), i.rank.sum(), i.rank.min(), i.rank.max().named("most"), i.rank.avg())
     });
@@ -218,7 +260,6 @@ fn reruns() -> Vec<(String, Ast)> {
         .select(|i| (i.flag, i.id.count(), i.owner_id.count_distinct().named("owners")));
     vec![
         named("counts", &counts),
-        named("rich", &rich),
         named("totals", &totals),
         named("flags", &flags),
         named("ranks", &from::<Item>().distinct().select(|i| i.rank)),

@@ -1,0 +1,57 @@
+//! What the engine asks of the database in the middle of a tick.
+
+use super::super::plan::Touching;
+use super::super::router::FamilyId;
+use super::super::router::ResultId;
+use super::Engine;
+use crate::adapter::Statement;
+use crate::value::Row;
+
+/// Something to be read in the tick's snapshot.
+#[derive(Debug)]
+pub(crate) enum Ask {
+    /// All rows of a result.
+    Again(ResultId, Statement),
+    /// The rows that rest on touched rows: of one result, or of all of a shape.
+    Touching {
+        /// The shape.
+        family: FamilyId,
+        /// The result, where each is asked for itself.
+        only: Option<ResultId>,
+        /// What to read.
+        touching: Touching,
+    },
+}
+
+impl Ask {
+    /// The statements, whose answers come back together.
+    pub(crate) fn statements(&self) -> &[Statement] {
+        match self {
+            Self::Again(_, statement) => std::slice::from_ref(statement),
+            Self::Touching { touching, .. } => &touching.statements,
+        }
+    }
+}
+
+impl Engine {
+    /// Asks for all rows of these results.
+    pub(crate) fn again(&self, ids: impl IntoIterator<Item = ResultId>) -> Vec<Ask> {
+        let known = ids.into_iter().filter_map(|id| Some((id, self.results.get(&id)?)));
+        known.map(|(id, result)| Ask::Again(id, result.holding())).collect()
+    }
+
+    /// Takes the answers to what was asked.
+    pub(crate) fn take(&mut self, ask: Ask, mut answers: Vec<Vec<Row>>) {
+        match ask {
+            Ask::Again(id, _) => self.replace(id, answers.pop().unwrap_or_default()),
+            Ask::Touching { family, only, touching } => {
+                self.take_touching(family, only, touching, answers);
+            }
+        }
+    }
+
+    /// What the answers taken so far have left to be asked: windows that ran dry.
+    pub(crate) fn more(&self) -> Vec<Ask> {
+        self.again(self.dry.iter().copied())
+    }
+}

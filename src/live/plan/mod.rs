@@ -1,0 +1,231 @@
+//! How a shape's results are kept current, and why: chosen once for all results of the shape.
+//!
+//! **Invariant:** what cannot be kept in memory to the bit is asked again; nothing is ever kept
+//! approximately.
+
+mod anchor;
+mod explain;
+mod join;
+mod sorter;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub(crate) use self::anchor::Anchor;
+use self::anchor::anchor;
+pub use self::explain::Explanation;
+pub(crate) use self::explain::tables;
+pub(crate) use self::join::JoinPlan;
+pub(crate) use self::join::MANY_ROWS;
+pub(crate) use self::join::Touching;
+use self::sorter::Sorter;
+use crate::adapter::Effect;
+use crate::adapter::Statement;
+use crate::adapter::sql;
+use crate::adapter::sql::Dialect;
+use crate::error::Result;
+use crate::query::Output;
+use crate::query::Plan;
+use crate::query::ast::Ast;
+use crate::query::eval::Evaluator;
+use crate::query::eval::Semantics;
+use crate::value::Key;
+use crate::value::Kind;
+use crate::value::Row;
+use crate::value::Value;
+
+/// How a live result is kept current.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Tier {
+    /// Rows of one table that a filter selects, folded in memory.
+    Row,
+    /// The same up to a limit, with an overscan behind it.
+    Window,
+    /// Rows of several tables, or of one that only the database can filter: the rows that rest on
+    /// a touched one are read by its key, in one statement for all results of the shape.
+    Join,
+    /// Asked again whenever one of its tables is touched, and compared by key.
+    Rerun,
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Row => "row",
+            Self::Window => "window",
+            Self::Join => "join",
+            Self::Rerun => "re-run",
+        })
+    }
+}
+
+/// The deepest place in an order that a window is held down to.
+///
+/// A guess: beyond it, holding all rows before the window costs more than asking again.
+const DEEPEST: u64 = 10_000;
+
+/// Rows held behind a window, so that most leavers need no question to the database: half a window,
+/// within bounds.
+///
+/// The bounds are guesses. It is not a promise, and `explain_live` shows it.
+fn overscan(limit: u64) -> u64 {
+    (limit / 2).clamp(5, 25)
+}
+
+/// A statement without its parameters.
+#[derive(Clone, Debug)]
+pub(crate) struct Text {
+    sql: Arc<str>,
+    kinds: Arc<[Kind]>,
+}
+
+impl Text {
+    fn new(sql: Arc<str>, plan: &Plan) -> Self {
+        Self { sql, kinds: plan.items.iter().map(|item| item.kind).collect() }
+    }
+
+    /// The statement with these parameters.
+    pub(crate) fn with(&self, params: Vec<Value>) -> Statement {
+        Statement {
+            sql: Arc::clone(&self.sql),
+            params,
+            kinds: Arc::clone(&self.kinds),
+            effect: Effect::None,
+        }
+    }
+}
+
+/// What is the same for all results of one shape.
+#[derive(Debug)]
+pub(crate) struct LivePlan {
+    /// The question, completed, with every column that held rows have; its parameters are nobody's.
+    pub(crate) plan: Plan,
+    pub(crate) tier: Tier,
+    /// The column whose values lead changes to its results.
+    pub(crate) anchor: Option<Anchor>,
+    /// What the join tier needs.
+    pub(crate) join: Option<JoinPlan>,
+    /// The columns that clients see.
+    pub(crate) outputs: Arc<[Output]>,
+    /// Rows held behind the window.
+    pub(crate) overscan: u64,
+    semantics: Semantics,
+    sorter: Sorter,
+    /// Asks the question plainly.
+    shown: Text,
+    /// Reads the rows that are held, which are more than are shown where there is an overscan.
+    held: Text,
+}
+
+impl LivePlan {
+    /// The way to keep results of `ast`'s shape.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](crate::ErrorKind::Invalid) when the question cannot be asked.
+    pub(crate) fn new(ast: &Ast, semantics: Semantics, dialect: &dyn Dialect) -> Result<Self> {
+        let mut plan = Plan::new(ast)?;
+        let outputs = plan.outputs().collect();
+        let tier = tier(&plan, semantics);
+        let (sorter, join) = match tier {
+            Tier::Join => {
+                let sorter = Sorter::of_items(&mut plan, semantics);
+                let join = JoinPlan::new(&mut plan, dialect)?;
+                (sorter, Some(join))
+            }
+            Tier::Row | Tier::Window => (Sorter::of_root(&plan, semantics), None),
+            Tier::Rerun => (Sorter::by_key(), None),
+        };
+        let mut held = plan.clone();
+        let mut overscan_rows = 0;
+        if tier != Tier::Rerun
+            && let Some(limit) = plan.ast.shape.limit
+        {
+            overscan_rows = overscan(limit);
+            let wanted = plan.ast.shape.offset.saturating_add(limit).saturating_add(overscan_rows);
+            (held.ast.shape.limit, held.ast.shape.offset) = (Some(wanted), 0);
+        }
+        Ok(Self {
+            tier,
+            anchor: anchor(&plan).filter(|_| matches!(tier, Tier::Row | Tier::Window)),
+            join,
+            outputs,
+            overscan: overscan_rows,
+            semantics,
+            sorter,
+            shown: Text::new(sql::select(&plan, dialect)?, &plan),
+            held: Text::new(sql::select(&held, dialect)?, &held),
+            plan,
+        })
+    }
+
+    /// The statement that asks the question plainly.
+    pub(crate) fn asking(&self, params: &[Value]) -> Statement {
+        self.shown.with(params.to_vec())
+    }
+
+    /// The statement that reads the held rows.
+    pub(crate) fn holding(&self, params: &[Value]) -> Statement {
+        self.held.with(params.to_vec())
+    }
+
+    /// How many rows lie before the shown ones and up to their end.
+    pub(crate) fn needed(&self) -> Option<usize> {
+        let shape = &self.plan.ast.shape;
+        shape.limit.map(|limit| rows(shape.offset.saturating_add(limit)))
+    }
+
+    /// How many rows are read to be held.
+    pub(crate) fn wanted(&self) -> usize {
+        let wanted = self.needed().map(|needed| needed.saturating_add(rows(self.overscan)));
+        wanted.unwrap_or(usize::MAX)
+    }
+
+    /// How many rows come before the shown ones.
+    pub(crate) fn offset(&self) -> usize {
+        rows(self.plan.ast.shape.offset)
+    }
+
+    /// True when a row read by key belongs to the result with these parameters. Rows of the join
+    /// tier were filtered by the database.
+    pub(crate) fn matches(&self, params: &[Value], row: &Row) -> bool {
+        self.join.is_some()
+            || Evaluator::planned(&self.plan.ast.shape, params, self.semantics)
+                .matches(row.values())
+    }
+
+    /// The order of held rows.
+    pub(crate) fn order(&self, left: (&Key, &Row), right: (&Key, &Row)) -> std::cmp::Ordering {
+        self.sorter.order(left, right)
+    }
+
+    /// True when rows come in the order of their keys, because the question leaves it open.
+    pub(crate) fn is_by_key(&self) -> bool {
+        self.plan.ast.shape.order_by.is_empty()
+    }
+}
+
+fn rows(count: u64) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
+/// The tier of a planned question.
+fn tier(plan: &Plan, semantics: Semantics) -> Tier {
+    let shape = &plan.ast.shape;
+    let deep = shape.offset.saturating_add(shape.limit.unwrap_or(0));
+    if shape.is_grouped()
+        || shape.distinct
+        || DEEPEST < deep
+        || (shape.limit.is_none() && 0 < shape.offset)
+    {
+        return Tier::Rerun;
+    }
+    let can_tell = Evaluator::new(shape, &plan.ast.params, semantics).is_some();
+    match shape.limit {
+        Some(_) if plan.is_whole_root() && can_tell => Tier::Window,
+        None if plan.is_whole_root() && can_tell => Tier::Row,
+        _ if join::can_keep(plan, semantics) => Tier::Join,
+        _ => Tier::Rerun,
+    }
+}
