@@ -8,6 +8,7 @@ use crate::adapter::Adapter;
 use crate::adapter::Connection;
 use crate::adapter::postgres::PostgresDialect;
 use crate::adapter::sql::Dialect;
+use crate::query::eval::Arithmetic;
 
 /// Notes what is asked of its connections, and waits where a statement says `wait`.
 #[derive(Clone, Debug, Default)]
@@ -81,7 +82,12 @@ impl Connection for Noted {
     }
 
     fn semantics(&self) -> Semantics {
-        Semantics { nulls_greatest: true, text_by_bytes: true, like_folds_ascii: false }
+        Semantics {
+            nulls_greatest: true,
+            text_by_bytes: true,
+            like_folds_ascii: false,
+            arithmetic: Arithmetic::Numeric,
+        }
     }
 
     fn is_broken(&self) -> bool {

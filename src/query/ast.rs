@@ -135,6 +135,11 @@ impl NodeId {
         Self::at(self.0 as usize + by)
     }
 
+    /// The place as an index.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+
     fn at(index: usize) -> Self {
         Self(u32::try_from(index).expect("a query has fewer than 2^32 expressions"))
     }
@@ -216,6 +221,19 @@ pub enum Function {
     Min,
     /// The greatest.
     Max,
+}
+
+impl Function {
+    /// The kind of the aggregate of values of kind `of`.
+    pub(crate) fn kind(self, of: Kind) -> Kind {
+        match self {
+            Self::Count | Self::CountDistinct => Kind::I64,
+            Self::Sum if matches!(of, Kind::I16 | Kind::I32 | Kind::I64) => Kind::I64,
+            Self::Sum | Self::Avg if of == Kind::Decimal => Kind::Decimal,
+            Self::Sum | Self::Avg => Kind::F64,
+            Self::Min | Self::Max => of,
+        }
+    }
 }
 
 /// An expression on its own, before a query takes it in. The root is the last node.
@@ -301,6 +319,12 @@ impl Ast {
     /// Takes an expression in and returns its place.
     pub(crate) fn add(&mut self, tree: Tree) -> NodeId {
         absorb(&mut self.shape.nodes, &mut self.params, tree)
+    }
+
+    /// Column number `column` of the root as an expression.
+    #[cfg(feature = "live")]
+    pub(crate) fn add_column(&mut self, column: usize) -> NodeId {
+        self.add(Tree::leaf(Node::Column { source: 0, column: index(column) }))
     }
 
     /// Keeps only rows whose column `column` of the root equals `value`.

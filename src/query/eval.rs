@@ -28,20 +28,45 @@ pub struct Semantics {
     pub text_by_bytes: bool,
     /// `like` does not tell `A` from `a` within ASCII (SQLite).
     pub like_folds_ascii: bool,
+    /// How sums and means are rounded and written.
+    pub arithmetic: Arithmetic,
 }
 
-/// Evaluates the conditions and the order of one shape over rows of its root table.
+/// How a database adds up and divides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Arithmetic {
+    /// PostgreSQL: decimals keep their scale; a mean of integers or decimals is a quotient of
+    /// `numeric`s.
+    Numeric,
+    /// SQLite with our functions: decimals have no zeros at the end; a mean of integers is a
+    /// quotient of doubles.
+    Sqlite,
+}
+
+/// Evaluates the conditions and the order of one shape over rows of its root table, or over groups
+/// of them.
 #[derive(Clone, Copy, Debug)]
 pub struct Evaluator<'a> {
     shape: &'a Shape,
     params: &'a [Value],
     semantics: Semantics,
+    over: Over,
+}
+
+/// What the values handed to an evaluator are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Over {
+    /// The columns of a row of the root table.
+    Rows,
+    /// One value for each expression of the shape, of which columns and aggregates are looked at.
+    Groups,
 }
 
 impl<'a> Evaluator<'a> {
     /// An evaluator, or `None` where the answer could differ from the database's.
     pub fn new(shape: &'a Shape, params: &'a [Value], semantics: Semantics) -> Option<Self> {
-        let this = Self { shape, params, semantics };
+        let this = Self { shape, params, semantics, over: Over::Rows };
         let conditions = shape.filters.iter().all(|&node| this.can_tell(node));
         let order = shape.order_by.iter().all(|order| this.can_order(order.node));
         (shape.sources.len() == 1 && conditions && order).then_some(this)
@@ -50,7 +75,23 @@ impl<'a> Evaluator<'a> {
     /// An evaluator of a shape that [`Evaluator::new`] accepted before.
     #[cfg(feature = "live")]
     pub(crate) fn planned(shape: &'a Shape, params: &'a [Value], semantics: Semantics) -> Self {
-        Self { shape, params, semantics }
+        Self { shape, params, semantics, over: Over::Rows }
+    }
+
+    /// An evaluator of what a shape says about groups: its `having` and its order.
+    pub fn of_groups(shape: &'a Shape, params: &'a [Value], semantics: Semantics) -> Self {
+        Self { shape, params, semantics, over: Over::Groups }
+    }
+
+    /// True when an evaluator of groups answers as the database does.
+    pub fn can_tell_groups(&self) -> bool {
+        self.shape.having.iter().all(|&node| self.can_tell(node))
+            && self.shape.order_by.iter().all(|order| self.can_order(order.node))
+    }
+
+    /// True when all conditions on groups are true of `group`.
+    pub fn passes(&self, group: &[Value]) -> bool {
+        self.shape.having.iter().all(|&node| self.truth(node, group) == Some(true))
     }
 
     /// True when all filters are true of `row`.
@@ -93,6 +134,9 @@ impl<'a> Evaluator<'a> {
                 Some(self.shape.root().columns[usize::from(column)].kind)
             }
             Node::Param { kind, .. } => Some(kind),
+            Node::Aggregate(function, of) if self.over == Over::Groups => {
+                of.map_or(Some(Kind::I64), |of| self.kind(of)).map(|kind| function.kind(kind))
+            }
             _ => None,
         }
     }
@@ -120,7 +164,9 @@ impl<'a> Evaluator<'a> {
 
     fn can_tell(&self, id: NodeId) -> bool {
         match self.shape.node(id) {
-            Node::Column { .. } | Node::Param { .. } => self.kind(id) == Some(Kind::Bool),
+            Node::Column { .. } | Node::Param { .. } | Node::Aggregate(..) => {
+                self.kind(id) == Some(Kind::Bool)
+            }
             Node::Compare(op, left, right) => self.can_compare(op, left, right),
             Node::And(left, right) | Node::Or(left, right) => {
                 self.can_tell(left) && self.can_tell(right)
@@ -133,7 +179,6 @@ impl<'a> Evaluator<'a> {
                     && self.kind(text) == Some(Kind::Text)
                     && matches!(self.shape.node(pattern), Node::Param { .. })
             }
-            Node::Aggregate(..) => false,
         }
     }
 
@@ -146,6 +191,9 @@ impl<'a> Evaluator<'a> {
         'a: 'v,
     {
         match self.shape.node(id) {
+            Node::Column { .. } | Node::Aggregate(..) if self.over == Over::Groups => {
+                &row[id.index()]
+            }
             Node::Column { column, .. } => &row[usize::from(column)],
             Node::Param { index, .. } => &self.params[index as usize],
             _ => &Value::Null,
@@ -155,7 +203,7 @@ impl<'a> Evaluator<'a> {
     /// Three-valued logic: `None` is unknown.
     fn truth(&self, id: NodeId, row: &[Value]) -> Option<bool> {
         match self.shape.node(id) {
-            Node::Column { .. } | Node::Param { .. } => {
+            Node::Column { .. } | Node::Param { .. } | Node::Aggregate(..) => {
                 let Value::Bool(value) = self.value(id, row) else { return None };
                 Some(*value)
             }
@@ -187,7 +235,6 @@ impl<'a> Evaluator<'a> {
                     _ => None,
                 }
             }
-            Node::Aggregate(..) => None,
         }
     }
 }

@@ -118,6 +118,13 @@ pub(crate) fn compare_floats(left: f64, right: f64) -> Ordering {
     left.partial_cmp(&right).unwrap_or_else(|| left.is_nan().cmp(&right.is_nan()))
 }
 
+/// The mean of `count` decimals that add up to `sum`, to 28 digits, whatever zeros stand at its end;
+/// `None` when it is too wide. What SQLite calls and what the live engine computes must be one.
+#[cfg(any(feature = "sqlite", feature = "live"))]
+pub(crate) fn decimal_mean(sum: Decimal, count: u32) -> Option<Decimal> {
+    Some(sum.normalize().checked_div(Decimal::from(count))?.normalize())
+}
+
 impl PartialEq for Value {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other) == Ordering::Equal

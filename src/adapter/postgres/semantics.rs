@@ -3,6 +3,7 @@
 use tokio_postgres::Client;
 use tokio_postgres::Error as DriverError;
 
+use crate::query::eval::Arithmetic;
 use crate::query::eval::Semantics;
 
 /// The column with the provider came with version 15, and is looked at as JSON for version 14.
@@ -22,6 +23,7 @@ pub(super) async fn ask(client: &Client) -> Result<Semantics, DriverError> {
         // Only in UTF-8 is the order of bytes that of characters.
         text_by_bytes: encoding == "UTF8" && is_by_code_point(&provider, &collation),
         like_folds_ascii: false,
+        arithmetic: Arithmetic::Numeric,
     })
 }
 

@@ -5,7 +5,6 @@
 
 use super::Capability;
 use super::Dialect;
-use super::aggregate_kind;
 use super::quote;
 use crate::error::Error;
 use crate::error::Result;
@@ -96,7 +95,7 @@ impl<'a> Writer<'a> {
             }
             Node::Param { kind, .. } => kind,
             Node::Aggregate(function, of) => {
-                aggregate_kind(function, of.map_or(Kind::I64, |of| self.kind(of)))
+                function.kind(of.map_or(Kind::I64, |of| self.kind(of)))
             }
             Node::Compare(..)
             | Node::And(..)

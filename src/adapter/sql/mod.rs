@@ -127,17 +127,6 @@ pub enum Capability {
     GoesOnAfterFailure,
 }
 
-/// The kind of an aggregate of values of `kind`.
-pub(crate) fn aggregate_kind(function: Function, kind: Kind) -> Kind {
-    match function {
-        Function::Count | Function::CountDistinct => Kind::I64,
-        Function::Sum if matches!(kind, Kind::I16 | Kind::I32 | Kind::I64) => Kind::I64,
-        Function::Sum | Function::Avg if kind == Kind::Decimal => Kind::Decimal,
-        Function::Sum | Function::Avg => Kind::F64,
-        Function::Min | Function::Max => kind,
-    }
-}
-
 /// The error of a kind of values that a database cannot put in some place.
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) fn cannot(dialect: &dyn Dialect, what: &str, kind: Kind) -> Error {

@@ -12,6 +12,7 @@ use rusqlite::functions::FunctionFlags;
 use rusqlite::types::ValueRef;
 
 use crate::value::Decimal;
+use crate::value::decimal_mean;
 
 /// Teaches one connection.
 pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
@@ -26,7 +27,7 @@ pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
         flags,
         Fold(|(sum, _)| Some(sum)),
     )?;
-    let mean = Fold(|(sum, count)| sum.checked_div(Decimal::from(count)));
+    let mean = Fold(|(sum, count)| decimal_mean(sum, count));
     connection.create_aggregate_function("recto_decimal_avg", 1, flags, mean)
 }
 

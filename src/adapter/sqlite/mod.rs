@@ -53,6 +53,7 @@ use super::sql::Dialect;
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::error::Result;
+use crate::query::eval::Arithmetic;
 use crate::query::eval::Semantics;
 
 /// How long a lock of SQLite is waited for: longer than any write transaction should take, shorter
@@ -63,8 +64,12 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const STATEMENT_COUNT: usize = 256;
 
 /// Text sorts by its bytes and `like` folds ASCII, unless a column's definition says otherwise.
-const SEMANTICS: Semantics =
-    Semantics { nulls_greatest: false, text_by_bytes: true, like_folds_ascii: true };
+const SEMANTICS: Semantics = Semantics {
+    nulls_greatest: false,
+    text_by_bytes: true,
+    like_folds_ascii: true,
+    arithmetic: Arithmetic::Sqlite,
+};
 
 /// An SQLite database.
 ///
