@@ -1,9 +1,8 @@
-//! What live queries cost and how fast they are: `cargo bench --bench live`.
+//! What live queries cost and how fast they are, beside their peers: `cargo bench --bench live`.
 //!
-//! `latency` is the time from a commit to the clients that watch, through the chat's own server in
-//! a process of its own; `triggers` is the price a writer pays for being watched. Both run on a
-//! private PostgreSQL cluster that flushes to the disk, and on SQLite. Nothing is written but the
-//! tables on stdout; `docs/benchmarks.md` says how to read them.
+//! Everything runs on a private PostgreSQL cluster that flushes to the disk, on SQLite files, and on
+//! loopback. What was found is printed as Markdown; with `--write` it replaces the measured sections
+//! of `docs/benchmarks.md`, which says how to read them.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
@@ -14,96 +13,81 @@ mod web;
 
 mod live {
     pub(crate) mod crowd;
+    pub(crate) mod end_to_end;
     pub(crate) mod figures;
     pub(crate) mod fixture;
-    pub(crate) mod latency;
+    pub(crate) mod floor;
     pub(crate) mod machine;
+    pub(crate) mod options;
+    pub(crate) mod peers;
     pub(crate) mod postgres_price;
     pub(crate) mod price;
     pub(crate) mod report;
+    pub(crate) mod rest;
     pub(crate) mod serve;
     pub(crate) mod socket;
     pub(crate) mod sqlite_price;
+    pub(crate) mod step;
     pub(crate) mod support;
+    pub(crate) mod systems;
+    pub(crate) mod tongue;
+    pub(crate) mod wal;
     pub(crate) mod writer;
 }
 
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::live::latency;
+use crate::live::end_to_end;
+use crate::live::floor;
 use crate::live::machine;
+use crate::live::options::Options;
+use crate::live::options::Part;
+use crate::live::options::USAGE;
 use crate::live::postgres_price;
+use crate::live::price;
+use crate::live::report::Report;
 use crate::live::serve;
 use crate::live::sqlite_price;
 
-const USAGE: &str = "usage: cargo bench --bench live -- [latency|triggers|all] [OPTION…]
-
-  latency           from commit to client, through the chat's server
-  triggers          what a watched table costs its writers
-  all               both (the default; under four minutes)
-  --seconds N       how long each measurement takes (default: 3 for latency, 0.6 for triggers)
-  --subscribers N   how many WebSocket clients watch (default: 100)";
-
-/// What to measure, and for how long.
-struct Options {
-    latency: bool,
-    triggers: bool,
-    seconds: Option<u64>,
-    subscribers: usize,
-}
-
-fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
-    let mut options = Options { latency: true, triggers: true, seconds: None, subscribers: 100 };
-    while let Some(argument) = arguments.next() {
-        let mut number = || {
-            let number = arguments.next().and_then(|text| text.parse::<u32>().ok());
-            number.filter(|number| 0 < *number).ok_or(format!("`{argument}` needs a number"))
-        };
-        match argument.as_str() {
-            "latency" => options.triggers = false,
-            "triggers" => options.latency = false,
-            "--seconds" => options.seconds = Some(number()?.into()),
-            "--subscribers" => {
-                options.subscribers = usize::try_from(number()?).unwrap_or(usize::MAX);
-            }
-            // What cargo says to every benchmark, and the default.
-            "--bench" | "all" => {}
-            _ => return Err(format!("`{argument}` is not an option")),
-        }
-    }
-    Ok(options)
-}
-
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [command, url] = arguments.as_slice()
-        && command == "serve"
-    {
-        serve::run(url);
-        return ExitCode::SUCCESS;
-    }
-    if !arguments.iter().any(|argument| argument == "--bench") {
-        println!("nothing is measured unless cargo says `--bench`\n\n{USAGE}");
-        return ExitCode::SUCCESS;
-    }
-    let options = match options(arguments.into_iter()) {
-        Ok(options) => options,
-        Err(what) => {
-            println!("{what}\n\n{USAGE}");
-            return ExitCode::FAILURE;
+    // This program is its own servers.
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["serve", url] => serve::run(url),
+        ["floor", url] => floor::run(url),
+        words if !words.contains(&"--bench") => {
+            println!("nothing is measured unless cargo says `--bench`\n\n{USAGE}");
         }
-    };
-    let each = |usual| options.seconds.map_or(usual, Duration::from_secs);
-    machine::describe();
-    let cluster = machine::cluster();
-    if options.latency {
-        latency::run(&cluster, each(Duration::from_secs(3)), options.subscribers);
-    }
-    if options.triggers {
-        let each = each(Duration::from_millis(600));
-        postgres_price::run(&cluster, each);
-        sqlite_price::run(each);
+        _ => match Options::read(arguments.into_iter()) {
+            Ok(options) => run(&options),
+            Err(what) => {
+                println!("{what}\n\n{USAGE}");
+                return ExitCode::FAILURE;
+            }
+        },
     }
     ExitCode::SUCCESS
+}
+
+fn run(options: &Options) {
+    let each = |usual| options.seconds.map_or(usual, Duration::from_secs);
+    let mut report = Report::new(options.keep);
+    let cluster = machine::cluster();
+    for part in &options.parts {
+        match part {
+            Part::EndToEnd => {
+                let each = each(Duration::from_secs(3));
+                let (systems, subscribers) = (&options.systems, &options.subscribers);
+                end_to_end::run(&mut report, &cluster, each, systems, subscribers);
+            }
+            Part::Price => {
+                let each = each(Duration::from_millis(600));
+                price::open(&mut report, &cluster, each);
+                postgres_price::run(&mut report, &cluster, each);
+                sqlite_price::run(&mut report, each);
+                report.close();
+            }
+        }
+    }
 }

@@ -1,71 +1,108 @@
-//! Those who watch: each a WebSocket with `messages.latest` of one room.
+//! Those who watch: each a WebSocket that hears of messages, whatever system sends them.
 
+use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use serde_json::json;
-use tokio::sync::watch;
+use futures::StreamExt;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio::time::MissedTickBehavior;
 
 use crate::live::figures::now;
 use crate::live::fixture::MARK;
 use crate::live::socket::Socket;
+use crate::live::tongue::Tongue;
 
 /// Half of what the server has patience for.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 
+/// How many join at once.
+const AT_THE_DOOR: usize = 8;
+
 /// What one of them was told.
+#[derive(Debug, Default)]
 pub(crate) struct Heard {
-    pub(crate) room: i64,
-    /// Which messages, and when.
+    pub(crate) rooms: Vec<i64>,
+    /// Which messages, and when first.
     pub(crate) arrivals: Vec<(u64, i64)>,
     /// How often the server gave up on steps and sent everything anew.
     pub(crate) resets: usize,
+    /// The server hung up.
+    pub(crate) is_gone: bool,
+    /// Messages that were heard of, since some systems tell everything every time.
+    seen: HashSet<u64>,
 }
 
-/// Everybody who watches.
+/// Everybody who watches; dropping it sends them home.
 pub(crate) struct Crowd {
-    watchers: JoinSet<Heard>,
-    heard: Arc<AtomicU64>,
-    stop: watch::Sender<bool>,
+    heard: Vec<Arc<Mutex<Heard>>>,
+    count: Arc<AtomicU64>,
+    _watchers: JoinSet<()>,
 }
 
 impl Crowd {
-    /// Lets `count` clients watch, spread over the first `rooms` rooms.
-    pub(crate) async fn gather(address: &str, count: usize, rooms: i64) -> Self {
-        let heard = Arc::<AtomicU64>::default();
-        let (stop, stopped) = watch::channel(false);
-        let mut watchers = JoinSet::new();
-        for room in (1..=rooms).cycle().take(count) {
-            let queries = json!({"m": {"q": "messages.latest", "args": {"room_id": room}}});
-            let socket = Socket::join(address, "", queries).await;
-            watchers.spawn(watch(socket, room, Arc::clone(&heard), stopped.clone()));
+    /// Lets clients watch, each these rooms.
+    pub(crate) async fn gather(tongue: Tongue, address: &str, rooms: Vec<Vec<i64>>) -> Self {
+        let joining = rooms.into_iter().enumerate().map(async |(number, rooms)| {
+            let socket = tongue.join(address, number, &rooms).await;
+            (socket, rooms)
+        });
+        let count = Arc::<AtomicU64>::default();
+        let (mut heard, mut watchers) = (Vec::new(), JoinSet::new());
+        let mut joined = futures::stream::iter(joining).buffer_unordered(AT_THE_DOOR);
+        while let Some((socket, rooms)) = joined.next().await {
+            let own = Arc::new(Mutex::new(Heard { rooms, ..Heard::default() }));
+            heard.push(Arc::clone(&own));
+            watchers.spawn(watch(socket, own, Arc::clone(&count)));
         }
-        Self { watchers, heard, stop }
+        Self { heard, count, _watchers: watchers }
     }
 
     /// How many messages arrived, counted once for each who heard it.
-    pub(crate) fn heard(&self) -> u64 {
-        self.heard.load(Ordering::Relaxed)
+    pub(crate) fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
     }
 
-    /// Sends everybody home, and asks what they heard.
-    pub(crate) async fn leave(self) -> Vec<Heard> {
-        self.stop.send_replace(true);
-        self.watchers.join_all().await
+    /// Waits until so many arrived; false where that takes too long.
+    pub(crate) async fn reaches(&self, count: u64, bound: Duration) -> bool {
+        let began = Instant::now();
+        while self.count() < count && began.elapsed() < bound {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        count <= self.count()
+    }
+
+    /// How many listen to a room.
+    pub(crate) fn listeners(&self, room: i64) -> usize {
+        let listens = |heard: &&Arc<Mutex<Heard>>| lock(heard).rooms.contains(&room);
+        self.heard.iter().filter(listens).count()
+    }
+
+    /// What everybody heard since the last call.
+    pub(crate) fn take(&self) -> Vec<Heard> {
+        let take = |heard: &Arc<Mutex<Heard>>| {
+            let mut heard = lock(heard);
+            Heard {
+                rooms: heard.rooms.clone(),
+                arrivals: std::mem::take(&mut heard.arrivals),
+                resets: std::mem::take(&mut heard.resets),
+                is_gone: heard.is_gone,
+                seen: HashSet::new(),
+            }
+        };
+        self.heard.iter().map(take).collect()
     }
 }
 
-async fn watch(
-    mut socket: Socket,
-    room: i64,
-    count: Arc<AtomicU64>,
-    mut stopped: watch::Receiver<bool>,
-) -> Heard {
-    let mut heard = Heard { room, arrivals: Vec::new(), resets: 0 };
+fn lock(heard: &Mutex<Heard>) -> std::sync::MutexGuard<'_, Heard> {
+    heard.lock().expect("no holder of this lock panics")
+}
+
+async fn watch(mut socket: Socket, heard: Arc<Mutex<Heard>>, count: Arc<AtomicU64>) {
     let mut heartbeat = tokio::time::interval(HEARTBEAT);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -75,14 +112,22 @@ async fn watch(
                 socket.heartbeat().await;
                 continue;
             }
-            _ = stopped.changed() => return heard,
         };
         let at = now();
-        let before = heard.arrivals.len();
-        heard.arrivals.extend(ids(&text).map(|id| (id, at)));
+        let mut heard = lock(&heard);
+        let Some(text) = text else {
+            heard.is_gone = true;
+            return;
+        };
+        let mut news = 0;
+        for id in ids(&text) {
+            if heard.seen.insert(id) {
+                heard.arrivals.push((id, at));
+                news += 1;
+            }
+        }
         heard.resets += usize::from(text.starts_with("[\"1\",null,\"live:bench\",\"reset\""));
-        let more = heard.arrivals.len() - before;
-        count.fetch_add(u64::try_from(more).expect("a frame is not that long"), Ordering::Relaxed);
+        count.fetch_add(news, Ordering::Relaxed);
     }
 }
 

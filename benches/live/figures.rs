@@ -30,10 +30,6 @@ impl Spread {
         let rank = (self.0.len() * hundredths).div_ceil(100).saturating_sub(1);
         self.0.get(rank).map_or(f64::NAN, |micros| milliseconds(*micros))
     }
-
-    pub(crate) fn max(&self) -> f64 {
-        self.percentile(100)
-    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "no measurement lasts for centuries")]

@@ -20,30 +20,52 @@ const DURABLE: [(&str, &str); 5] = [
     ("fsync", "on"),
     ("full_page_writes", "on"),
     ("synchronous_commit", "on"),
-    ("wal_level", "replica"),
+    // What a tail of the log needs; all systems pay for it alike.
+    ("wal_level", "logical"),
     ("deadlock_timeout", "1s"),
 ];
 
 /// A private cluster that flushes every commit to the disk.
 pub(crate) fn cluster() -> Cluster {
-    let cluster = Cluster::start_with(Options { settings: DURABLE.to_vec(), ..Options::default() });
-    let version = cluster.psql(&cluster.url("postgres"), "show server_version");
-    let settings = DURABLE.map(|(name, value)| format!("{name}={value}"));
-    println!("PostgreSQL {version}, {}", settings.join(" "));
-    println!("SQLite {}, journal_mode=wal synchronous=normal", rusqlite::version());
-    cluster
+    Cluster::start_with(Options { settings: DURABLE.to_vec(), ..Options::default() })
 }
 
-/// Says where this is measured.
-pub(crate) fn describe() {
+/// What runs on it, and how it is set up.
+pub(crate) fn databases(cluster: &Cluster) -> String {
+    let version = cluster.psql(&cluster.url("postgres"), "show server_version");
+    let version = version.split(' ').next().unwrap_or_default();
+    let settings = DURABLE.map(|(name, value)| format!("{name}={value}"));
+    format!(
+        "PostgreSQL {version} ({}), SQLite {} (journal_mode=wal synchronous=normal)",
+        settings.join(" "),
+        rusqlite::version()
+    )
+}
+
+/// Where this is measured.
+pub(crate) fn describe() -> String {
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     let flushes = flushes();
-    println!(
-        "{cores} cores, load {}, a flush of 8 KiB takes {:.2} ms (p99 {:.2})",
-        load(),
+    format!(
+        "{cores} processors ({}), {} GiB, a flush of 8 KiB takes {:.2} ms (p99 {:.2}), load {}",
+        line_of("/proc/cpuinfo", "model name"),
+        kib(&line_of("/proc/meminfo", "MemTotal")) >> 20,
         flushes.percentile(50),
-        flushes.percentile(99)
-    );
+        flushes.percentile(99),
+        load(),
+    )
+}
+
+/// What a file of the system says about `name`, where it does.
+fn line_of(path: &str, name: &str) -> String {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let line = text.lines().find(|line| line.starts_with(name));
+    let value = line.and_then(|line| line.split_once(':')).map_or("?", |(_, value)| value);
+    value.trim().to_owned()
+}
+
+fn kib(text: &str) -> usize {
+    text.split(' ').next().and_then(|number| number.parse().ok()).unwrap_or_default()
 }
 
 /// How many processes wanted to run in the last minute, where the system tells.
@@ -97,29 +119,31 @@ fn all_ticks() -> usize {
 }
 
 /// Hundredths of a second that a process and all it started have computed.
-fn ours(pid: u32) -> usize {
+pub(crate) fn ours(pid: u32) -> usize {
     let children = children_of(pid).into_iter().map(ours);
-    ticks(pid, 4) + children.sum::<usize>()
+    ticks(pid) + children.sum::<usize>()
 }
 
-/// Hundredths of a second that a process has computed: for itself and in the system, and, with four
-/// fields instead of two, the same of children that are over.
-pub(crate) fn ticks(pid: u32, fields: usize) -> usize {
+/// Hundredths of a second that a process has computed, for itself and in the system, and the same of
+/// children that are over.
+fn ticks(pid: u32) -> usize {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let after_name = stat.rsplit(')').next().unwrap_or_default();
-    sum(after_name.split_whitespace().skip(11).take(fields))
+    sum(after_name.split_whitespace().skip(11).take(4))
 }
 
 fn sum<'a>(fields: impl Iterator<Item = &'a str>) -> usize {
     fields.filter_map(|field| field.parse::<usize>().ok()).sum()
 }
 
-/// MiB that a process holds, where the system tells.
-pub(crate) fn memory(pid: u32) -> usize {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = resident.and_then(|text| text.split_whitespace().next()?.parse::<usize>().ok());
-    kib.unwrap_or_default() / 1024
+/// KiB that a process holds, where the system tells.
+pub(crate) fn resident(pid: u32) -> usize {
+    kib(&line_of(&format!("/proc/{pid}/status"), "VmRSS"))
+}
+
+/// The same of a process and all that it started.
+pub(crate) fn resident_tree(pid: u32) -> usize {
+    resident(pid) + children_of(pid).into_iter().map(resident_tree).sum::<usize>()
 }
 
 /// A runtime for what is measured.

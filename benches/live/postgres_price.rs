@@ -22,6 +22,7 @@ use crate::live::fixture::body;
 use crate::live::machine;
 use crate::live::machine::Meter;
 use crate::live::price;
+use crate::live::report::Report;
 use crate::live::support::cluster::Cluster;
 
 /// What a writer does, over and over.
@@ -127,8 +128,8 @@ async fn connect(url: &str, drivers: &mut JoinSet<()>) -> Client {
 }
 
 /// Measures one kind of work after the other.
-pub(crate) fn run(cluster: &Cluster, each: Duration) {
-    price::open("PostgreSQL", each);
+pub(crate) fn run(report: &mut Report, cluster: &Cluster, each: Duration) {
+    price::head(report, "PostgreSQL");
     let runtime = machine::runtime();
     let [plain, watched, rung] = std::array::from_fn(|_| cluster.create_database());
     let mut ears = JoinSet::new();
@@ -145,14 +146,20 @@ pub(crate) fn run(cluster: &Cluster, each: Duration) {
     let all = [silent[0], silent[1], (rung.url(), Bell::Rung)];
     for (work, variants) in [(INSERT, &all[..]), (INSERT_BARE, &silent), (UPDATE, &silent)] {
         for count in [1, 8, 32] {
-            compare(&runtime, variants, each, count, work);
+            compare(report, &runtime, variants, each, count, work);
         }
     }
-    compare(&runtime, &silent, each, 1, INSERT_MANY);
-    println!("load {}", machine::load());
+    compare(report, &runtime, &silent, each, 1, INSERT_MANY);
 }
 
-fn compare(runtime: &Runtime, variants: &[(&str, Bell)], each: Duration, count: usize, work: Work) {
+fn compare(
+    report: &mut Report,
+    runtime: &Runtime,
+    variants: &[(&str, Bell)],
+    each: Duration,
+    count: usize,
+    work: Work,
+) {
     let mut connected = Vec::new();
     for (url, bell) in variants {
         connected.push(runtime.block_on(Writers::connect(url, *bell, count, work)));
@@ -162,8 +169,8 @@ fn compare(runtime: &Runtime, variants: &[(&str, Bell)], each: Duration, count: 
     let others = meter.others();
     let connections = if count == 1 { "connection" } else { "connections" };
     let name = format!("{}, {count} {connections}", work.name);
-    price::row(&name, &figures[0], &figures[1], others);
+    price::row(report, &name, &figures[0], &figures[1], others);
     if let Some(rung) = figures.get(2) {
-        price::row("  the same, foreign writers that notify", &figures[0], rung, others);
+        price::row(report, "the same, foreign writers that notify", &figures[0], rung, others);
     }
 }

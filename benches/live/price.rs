@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use crate::live::figures::median;
 use crate::live::machine;
+use crate::live::report::Report;
+use crate::live::report::share;
+use crate::live::support::cluster::Cluster;
 
 /// How often each variant has its turn.
 pub(crate) const ROUNDS: usize = 5;
@@ -26,34 +29,36 @@ pub(crate) fn take_turns<V>(
     figures
 }
 
-/// Says what the table shows.
-pub(crate) fn open(what: &str, each: Duration) {
-    println!(
-        "
-TRIGGERS, {what}: rows written in a second; {ROUNDS} rounds of {} s each, in turns, load {}
-  price   how many times as much the same work costs when the table is watched: the ratio of the
-          medians, and the least and the greatest ratio of two neighbouring rounds
-  else    what unrelated programs took of one processor meanwhile: such a line is disturbed
-",
-        each.as_secs_f32(),
-        machine::load()
-    );
-    println!(
-        "{:<42} {:>11} {:>11} {:>7}   {:<11} {:>4}",
-        "", "not watched", "watched", "price", "range", "else"
-    );
+const HOW: &str = "\
+Rows written in a second with and without the change log, in turns, after a turn each that does not count. *Price*: how many
+times as much the same work costs when the table is watched, the ratio of the medians; *range*: the least and the greatest
+ratio of two neighbouring rounds; `else`: what unrelated programs took of one processor meanwhile.";
+
+/// Says what the tables show.
+pub(crate) fn open(report: &mut Report, cluster: &Cluster, each: Duration) {
+    report.open("writer's price", HOW);
+    let databases = machine::databases(cluster);
+    report.say(&format!("{ROUNDS} rounds of {} s each. {databases}.", each.as_secs_f32()));
 }
 
-/// Prints one line.
-pub(crate) fn row(name: &str, plain: &[f64], watched: &[f64], others: f64) {
+/// Begins the table of one database.
+pub(crate) fn head(report: &mut Report, database: &str) {
+    report.head(&[database, "not watched", "watched", "price", "range", "else"]);
+}
+
+/// One line.
+pub(crate) fn row(report: &mut Report, name: &str, plain: &[f64], watched: &[f64], others: f64) {
     let ratios: Vec<f64> =
         plain.iter().zip(watched).map(|(plain, watched)| plain / watched).collect();
     let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
     let greatest = ratios.iter().copied().fold(0.0, f64::max);
     let (plain, watched) = (median(plain), median(watched));
-    println!(
-        "{name:<42} {plain:>11.0} {watched:>11.0} {:>6.2}×   {:<11} {others:>3.0}%",
-        plain / watched,
-        format!("{least:.2}–{greatest:.2}")
-    );
+    report.row(&[
+        name.to_owned(),
+        format!("{plain:.0}"),
+        format!("{watched:.0}"),
+        format!("{:.2}×", plain / watched),
+        format!("{least:.2}–{greatest:.2}"),
+        share(others),
+    ]);
 }

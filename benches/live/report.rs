@@ -1,130 +1,113 @@
-//! The table of latencies: what was written beside what was heard.
+//! What a run found, as Markdown: printed line by line, and written into `docs/benchmarks.md`.
+//!
+//! The document keeps prose around the generated parts: each stands between two comments that name
+//! its section, and a run replaces the sections it measured and nothing else.
 
-use std::collections::HashSet;
-use std::time::Duration;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
 
-use crate::live::crowd::Heard;
-use crate::live::figures::Spread;
 use crate::live::machine;
-use crate::live::writer::Insert;
 
-/// One line of the table.
-pub(crate) struct Measured<'a> {
-    pub(crate) database: &'a str,
-    /// Who writes.
-    pub(crate) by: &'a str,
-    pub(crate) rooms: i64,
-    /// Inserts asked for in a second.
-    pub(crate) asked: u32,
-    /// Inserts done in a second.
-    pub(crate) done: f64,
-    /// Those that count, in order of their numbers.
-    pub(crate) inserts: &'a [Insert],
-    pub(crate) heard: &'a [Heard],
-    /// Hundredths of a processor that the server had, and MiB.
-    pub(crate) server: f64,
-    pub(crate) memory: usize,
-    /// Hundredths of a processor that went to programs that have nothing to do with this.
-    pub(crate) others: f64,
+/// Where the figures are kept.
+const DOCUMENT: &str = "docs/benchmarks.md";
+
+/// Whether figures are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// In the document.
+    Written,
+    /// On the terminal only.
+    Printed,
 }
 
-/// Says what the table shows.
-pub(crate) fn open(each: Duration, subscribers: usize) {
-    println!(
-        "
-LATENCY: {subscribers} WebSocket clients with `messages.latest` (50 rows), {} s each, load {}
-  by       server: a mutation on a socket, through the server's own Repo
-           others: plain SQL on connections that the server knows nothing of
-  commit   when the insert call returned to whoever made it (server: to the mutation's handler)
-  client   when the client's program had read the frame that holds the message
-  answer   when the writer was told (server: the reply to the mutation, which follows its diff)
-  else     what unrelated programs took of one processor meanwhile: such a line is disturbed
-  milliseconds; one sample is one message at one client; `cpu` and `MiB` are the server's
-
-{:<31} | {:<20} | {:<13} | {:<13} |",
-        each.as_secs(),
-        machine::load(),
-        "",
-        "commit → client",
-        "send → client",
-        "send → answer",
-    );
-    println!(
-        "{:<10} {:<6} {:>5} {:>7} | {:>6} {:>6} {:>6} | {:>6} {:>6} | {:>6} {:>6} | {:>8} {:>5} | {:>4} {:>4} {:>5}",
-        "database",
-        "by",
-        "rooms",
-        "per s",
-        "p50",
-        "p99",
-        "max",
-        "p50",
-        "p99",
-        "p50",
-        "p99",
-        "arrived",
-        "lost",
-        "cpu",
-        "MiB",
-        "else"
-    );
+/// The section that is being measured.
+#[derive(Debug)]
+pub(crate) struct Report {
+    keep: Keep,
+    /// Its name, and what was found so far.
+    section: Option<(&'static str, String)>,
 }
 
-/// Says how busy the machine was.
-pub(crate) fn close() {
-    println!("load {}", machine::load());
-}
-
-/// Prints one line.
-pub(crate) fn row(measured: &Measured<'_>) {
-    let Measured { database, by, rooms, asked, done, inserts, heard, server, memory, others } =
-        *measured;
-    let Arrivals { from_commit, from_send, lost } = arrivals(inserts, heard);
-    let answers = Spread::of(inserts.iter().map(|insert| insert.answered - insert.sent));
-    println!(
-        "{database:<10} {by:<6} {rooms:>5} {asked:>7} | {:>6.2} {:>6.2} {:>6.1} | {:>6.2} {:>6.2} | {:>6.2} {:>6.2} | {:>8} {lost:>5} | {server:>3.0}% {memory:>4} {others:>4.0}%",
-        from_commit.percentile(50),
-        from_commit.percentile(99),
-        from_commit.max(),
-        from_send.percentile(50),
-        from_send.percentile(99),
-        answers.percentile(50),
-        answers.percentile(99),
-        from_commit.len(),
-    );
-    if done < 0.98 * f64::from(asked) {
-        println!("  the writers did no more than {done:.0} inserts a second");
+impl Report {
+    pub(crate) fn new(keep: Keep) -> Self {
+        Self { keep, section: None }
     }
-    let resets: usize = heard.iter().map(|heard| heard.resets).sum();
-    if 0 < resets {
-        println!("  clients that fell behind were sent everything anew {resets} times");
+
+    /// Begins a section: says where and when, and how it is measured.
+    pub(crate) fn open(&mut self, name: &'static str, how: &str) {
+        self.close();
+        self.section = Some((name, String::new()));
+        println!("\n## {name}\n");
+        self.say(&format!("{}\n", circumstances()));
+        self.say(&format!("{how}\n"));
     }
-}
 
-struct Arrivals {
-    from_commit: Spread,
-    from_send: Spread,
-    lost: usize,
-}
-
-/// Matches what was heard with what was written. News that overtook the writer's own answer is
-/// counted as no delay.
-fn arrivals(inserts: &[Insert], heard: &[Heard]) -> Arrivals {
-    let first = inserts.first().map_or(0, |insert| insert.id);
-    let (mut from_commit, mut from_send, mut lost) = (Vec::new(), Vec::new(), 0);
-    for Heard { room, arrivals, .. } in heard {
-        let expected = inserts.iter().filter(|insert| insert.room == *room).count();
-        let mut seen = HashSet::new();
-        for (id, at) in arrivals {
-            let place = id.checked_sub(first).and_then(|place| usize::try_from(place).ok());
-            let Some(insert) = place.and_then(|place| inserts.get(place)) else { continue };
-            assert_eq!(insert.room, *room, "message {id} came to another room");
-            if seen.insert(*id) {
-                from_commit.push((at - insert.committed).max(0));
-                from_send.push(at - insert.sent);
-            }
+    /// A line of prose, or an empty one.
+    pub(crate) fn say(&mut self, line: &str) {
+        println!("{line}");
+        if let Some((_, text)) = &mut self.section {
+            text.push_str(line);
+            text.push('\n');
         }
-        lost += expected - seen.len();
     }
-    Arrivals { from_commit: Spread::of(from_commit), from_send: Spread::of(from_send), lost }
+
+    /// The head of a table.
+    pub(crate) fn head(&mut self, columns: &[&str]) {
+        self.say("");
+        self.say(&line(columns));
+        self.say(&format!("|{}", "---|".repeat(columns.len())));
+    }
+
+    /// A line of a table.
+    pub(crate) fn row(&mut self, cells: &[String]) {
+        self.say(&line(cells));
+    }
+
+    /// Ends the section, and keeps it where that was asked for.
+    pub(crate) fn close(&mut self) {
+        let Some((name, text)) = self.section.take() else { return };
+        if self.keep == Keep::Printed {
+            return;
+        }
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(DOCUMENT);
+        let document = fs::read_to_string(&path).expect("the document is there");
+        fs::write(path, replaced(&document, name, &text)).expect("the document can be written");
+    }
+}
+
+fn line<S: AsRef<str>>(cells: &[S]) -> String {
+    let cells: Vec<&str> = cells.iter().map(AsRef::as_ref).collect();
+    format!("| {} |", cells.join(" | "))
+}
+
+/// The document with another text for one section, which is appended where there was none.
+fn replaced(document: &str, name: &str, text: &str) -> String {
+    let begin = format!("<!-- measured: {name} -->\n");
+    let end = format!("<!-- end of {name} -->\n");
+    let section = format!("{begin}\n{}\n\n{end}", text.trim());
+    match (document.split_once(&begin), document.split_once(&end)) {
+        (Some((before, _)), Some((_, after))) => format!("{before}{section}{after}"),
+        _ => format!("{}\n\n{section}", document.trim_end()),
+    }
+}
+
+/// When, of what, and on what machine.
+fn circumstances() -> String {
+    let now = jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC");
+    let commit = said("git", &["rev-parse", "--short", "HEAD"]);
+    let compiler = said("rustc", &["--version"]);
+    let compiler = compiler.split(' ').nth(1).unwrap_or("?");
+    format!("*{now}, commit {commit}, Rust {compiler}, {}.*", machine::describe())
+}
+
+fn said(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output();
+    output
+        .map_or("?".to_owned(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// A share of one processor.
+pub(crate) fn share(hundredths: f64) -> String {
+    format!("{hundredths:.0} %")
 }

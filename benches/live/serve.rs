@@ -5,18 +5,18 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use recto::changeset::WriteError;
 use recto::prelude::*;
 
 use crate::live::figures::now;
 use crate::live::machine;
+use crate::live::socket::BOUND;
 use crate::live::support::process::Program;
 use crate::room::Message;
 use crate::web;
 
-/// A server that runs; killed when dropped.
+/// A server that runs; killed when dropped, with all it started.
 pub(crate) struct Serving {
     pub(crate) program: Program,
     pub(crate) address: String,
@@ -24,12 +24,16 @@ pub(crate) struct Serving {
 }
 
 impl Serving {
-    /// Starts this program again, as a server.
-    pub(crate) async fn start(url: &str) -> Self {
+    /// Starts this program again, as a server: `serve` or `floor`.
+    pub(crate) async fn ours(what: &str, url: &str) -> Self {
         let this = std::env::current_exe().expect("this program has a path");
-        let mut program = Program::start(Path::new(&this), &["serve", url], &[]);
-        let bound = Duration::from_secs(30);
-        let line = program.line("its address", bound, |line| line.starts_with("ready ")).await;
+        Self::start(&this, &[what, url]).await
+    }
+
+    /// Starts a program that says `ready ADDRESS PID`.
+    pub(crate) async fn start(path: &Path, arguments: &[&str]) -> Self {
+        let mut program = Program::start(path, arguments, &[]);
+        let line = program.line("its address", BOUND, |line| line.starts_with("ready ")).await;
         let mut words = line.split(' ').skip(1);
         let mut word = || words.next().expect("it says where it is, and its number").to_owned();
         let (address, pid) = (word(), word().parse().expect("the number of a process"));

@@ -1,4 +1,4 @@
-//! A plain WebSocket client that says just enough of the protocol, frame by frame.
+//! A plain WebSocket client; for Recto it says just enough of the protocol, frame by frame.
 
 use std::time::Duration;
 
@@ -11,23 +11,38 @@ use tokio_tungstenite::MaybeTlsStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
-/// Longer than any answer takes.
-const BOUND: Duration = Duration::from_secs(30);
+/// Longer than any answer takes, of any system.
+pub(crate) const BOUND: Duration = Duration::from_mins(1);
 
-/// A channel of its own on a connection of its own.
+/// What a client buffers: its kin are a thousand in one process.
+const BUFFER: usize = 16 * 1024;
+
+/// A connection of its own.
 pub(crate) struct Socket {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
     last_ref: u64,
+    /// What to say now and then, so that the server knows that somebody is still there.
+    heartbeat: Option<Json>,
 }
 
 impl Socket {
-    /// Connects and joins with these queries.
+    /// Connects, and says nothing.
+    pub(crate) async fn connect(request: impl IntoClientRequest + Unpin) -> Self {
+        let config = WebSocketConfig::default().read_buffer_size(BUFFER).write_buffer_size(0);
+        let connected =
+            tokio_tungstenite::connect_async_with_config(request, Some(config), true).await;
+        let (stream, _) = connected.expect("the server lets everybody in");
+        Self { stream, last_ref: 1, heartbeat: None }
+    }
+
+    /// Connects to Recto and joins with these queries.
     pub(crate) async fn join(address: &str, client: &str, queries: Json) -> Self {
         let url = format!("ws://{address}/socket/websocket?vsn=2.0.0");
-        let connected = tokio_tungstenite::connect_async_with_config(url, None, true).await;
-        let (stream, _) = connected.expect("the server lets everybody in");
-        let mut socket = Self { stream, last_ref: 1 };
+        let mut socket = Self::connect(url).await;
+        socket.heartbeat = Some(json!([null, "0", "phoenix", "heartbeat", {}]));
         let payload = json!({"client": client, "queries": queries});
         socket.say(&json!(["1", "1", "live:bench", "phx_join", payload])).await;
         let answer = tokio::time::timeout(BOUND, socket.answer("1")).await;
@@ -38,9 +53,11 @@ impl Socket {
         socket
     }
 
-    /// Tells the server that somebody is still there.
+    /// Tells the server that somebody is still there, where it wants to know.
     pub(crate) async fn heartbeat(&mut self) {
-        self.say(&json!([null, "0", "phoenix", "heartbeat", {}])).await;
+        if let Some(heartbeat) = self.heartbeat.clone() {
+            self.say(&heartbeat).await;
+        }
     }
 
     /// Runs a mutation and waits for its answer.
@@ -52,30 +69,42 @@ impl Socket {
         answer.expect("a mutation is answered")["result"].take()
     }
 
-    /// The next text. Cancel safe.
-    pub(crate) async fn hear(&mut self) -> Utf8Bytes {
+    /// The next text; `None` when the server hung up. Cancel safe.
+    pub(crate) async fn hear(&mut self) -> Option<Utf8Bytes> {
         loop {
-            match self.stream.next().await {
-                Some(Ok(Frame::Text(text))) => return text,
-                Some(Ok(Frame::Ping(_) | Frame::Pong(_))) => {}
-                other => panic!("the server says {other:?}"),
+            match self.stream.next().await? {
+                Ok(Frame::Text(text)) => return Some(text),
+                Ok(Frame::Ping(_) | Frame::Pong(_) | Frame::Binary(_) | Frame::Frame(_)) => {}
+                Ok(Frame::Close(_)) | Err(_) => return None,
             }
         }
     }
 
-    async fn say(&mut self, frame: &Json) {
-        let sent = self.stream.send(Frame::text(frame.to_string())).await;
-        sent.expect("the server listens");
+    /// The next text that `is_it`.
+    pub(crate) async fn hear_of(&mut self, what: &str, is_it: impl Fn(&str) -> bool) -> Utf8Bytes {
+        let found = async {
+            loop {
+                let text = self.hear().await;
+                let text = text.unwrap_or_else(|| panic!("the server hung up before {what}"));
+                if is_it(&text) {
+                    return text;
+                }
+            }
+        };
+        let found = tokio::time::timeout(BOUND, found).await;
+        found.unwrap_or_else(|_| panic!("the server does not say {what}"))
+    }
+
+    pub(crate) async fn say(&mut self, frame: &Json) {
+        // One that hung up is noticed by whoever hears.
+        let _ = self.stream.send(Frame::text(frame.to_string())).await;
     }
 
     async fn answer(&mut self, reference: &str) -> Json {
-        loop {
-            let text = self.hear().await;
-            let mut frame: Json = serde_json::from_str(&text).expect("the server speaks JSON");
-            if frame[1] == reference && frame[3] == "phx_reply" {
-                assert_eq!(frame[4]["status"], "ok", "the server says {text}");
-                return frame[4]["response"].take();
-            }
-        }
+        let start = format!("[\"1\",\"{reference}\",\"live:bench\",\"phx_reply\"");
+        let text = self.hear_of("an answer", |text| text.starts_with(&start)).await;
+        let mut frame: Json = serde_json::from_str(&text).expect("the server speaks JSON");
+        assert_eq!(frame[4]["status"], "ok", "the server says {text}");
+        frame[4]["response"].take()
     }
 }

@@ -16,6 +16,7 @@ use crate::live::fixture::body;
 use crate::live::machine;
 use crate::live::machine::Meter;
 use crate::live::price;
+use crate::live::report::Report;
 use crate::live::support::process::Scratch;
 
 /// What the writer does, with a number up to so much and a text, and how many rows that writes.
@@ -45,8 +46,8 @@ pragma recursive_triggers = on;
 ";
 
 /// Measures one kind of work after the other.
-pub(crate) fn run(each: Duration) {
-    price::open("SQLite", each);
+pub(crate) fn run(report: &mut Report, each: Duration) {
+    price::head(report, "SQLite");
     let scratch = Scratch::new();
     let (plain, watched) = (scratch.path().join("plain.db"), scratch.path().join("watched.db"));
     machine::runtime().block_on(async {
@@ -63,9 +64,8 @@ pub(crate) fn run(each: Duration) {
                 (1 + scatter(id, numbers), body(id), rows)
             })
         });
-        price::row(name, &figures[0], &figures[1], meter.others());
+        price::row(report, name, &figures[0], &figures[1], meter.others());
     }
-    println!("load {}", machine::load());
 }
 
 fn open(file: &Path) -> Connection {

@@ -1,7 +1,6 @@
 //! Those who write: at a given pace, through the server or past it.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
@@ -13,7 +12,9 @@ use tokio_postgres::Statement;
 
 use crate::live::figures::now;
 use crate::live::figures::scatter;
+use crate::live::fixture::ROOMS;
 use crate::live::fixture::body;
+use crate::live::rest::Rest;
 use crate::live::socket::Socket;
 
 /// What is to be written.
@@ -23,8 +24,6 @@ pub(crate) struct Pace {
     pub(crate) first: u64,
     pub(crate) count: u64,
     pub(crate) per_second: u32,
-    /// The messages go into any of the first so many rooms.
-    pub(crate) rooms: i64,
 }
 
 /// One message, as its writer saw it.
@@ -36,8 +35,6 @@ pub(crate) struct Insert {
     pub(crate) sent: i64,
     /// When the call that inserted it returned.
     pub(crate) committed: i64,
-    /// When the writer was told.
-    pub(crate) answered: i64,
 }
 
 /// A writer with a connection.
@@ -48,6 +45,8 @@ pub(crate) enum Writer {
     Postgres { client: Client, statement: Statement, _driver: JoinSet<()> },
     /// The same for a file.
     Sqlite(rusqlite::Connection),
+    /// A request to Parse, which writes through itself.
+    Rest(Rest),
 }
 
 impl Writer {
@@ -75,6 +74,10 @@ impl Writer {
         Self::Sqlite(connection)
     }
 
+    pub(crate) async fn rest(address: &str) -> Self {
+        Self::Rest(Rest::connect(address).await)
+    }
+
     async fn insert(&mut self, id: u64, room: i64) -> Insert {
         let sent = now();
         let body = body(id);
@@ -96,32 +99,40 @@ impl Writer {
                 statement.execute((room, body)).expect("a message can be inserted");
                 now()
             }),
+            Self::Rest(rest) => {
+                let message = json!({"room_id": room, "author": "writer", "body": body});
+                rest.create("Message", &message).await;
+                now()
+            }
         };
-        let answered = if matches!(self, Self::Mutation(_)) { now() } else { committed };
-        Insert { id, room, sent, committed, answered }
+        Insert { id, room, sent, committed }
     }
 }
 
-/// Writes at a pace, whoever is free; returns what was written, in order, and how long it took.
-pub(crate) async fn write(writers: Vec<Writer>, pace: Pace) -> (Vec<Insert>, Duration) {
+/// Writes at a pace, each writer its share; returns what was written, in order, and how long it
+/// took. The writers are kept for another time.
+pub(crate) async fn write(writers: &mut Vec<Writer>, pace: Pace) -> (Vec<Insert>, Duration) {
     let began = Instant::now();
-    let (lanes, writers) = (writers.len(), writers.into_iter().enumerate());
+    let lanes = writers.len();
     let mut tasks = JoinSet::new();
-    let order = Arc::new(pace);
-    for (lane, mut writer) in writers {
-        let order = Arc::clone(&order);
+    for (lane, mut writer) in writers.drain(..).enumerate() {
+        let order = pace;
         tasks.spawn(async move {
             let mut written = Vec::new();
             let start = u64::try_from(lane).expect("there are few writers");
             for number in (start..order.count).step_by(lanes) {
                 tokio::time::sleep_until(began + due(number, order.per_second)).await;
                 let id = order.first + number;
-                written.push(writer.insert(id, 1 + scatter(id, order.rooms)).await);
+                written.push(writer.insert(id, 1 + scatter(id, ROOMS)).await);
             }
-            written
+            (writer, written)
         });
     }
-    let mut written = tasks.join_all().await.concat();
+    let mut written = Vec::new();
+    for (writer, share) in tasks.join_all().await {
+        writers.push(writer);
+        written.extend(share);
+    }
     let took = began.elapsed();
     written.sort_unstable_by_key(|insert| insert.id);
     (written, took)

@@ -1,0 +1,96 @@
+//! What the command line asks for.
+
+use crate::live::report::Keep;
+use crate::live::systems::System;
+
+pub(crate) const USAGE: &str = "usage: cargo bench --bench live -- [PART…] [OPTION…]
+
+  end-to-end        from commit to client, beside Zero, Parse and others (needs npm, the first time)
+  price             what a watched table costs its writers
+  all               everything (the default)
+
+  --write           replace the measured sections of docs/benchmarks.md
+  --seconds N       how long each measurement takes (default: 3 for latency, 0.6 for prices)
+  --subscribers N   how many WebSocket clients watch; may be said again (default: 100 and 1000)
+  --system NAME     measure this one only: floor postgres sqlite requery zero zero-groups parse;
+                    may be said again";
+
+/// What can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    EndToEnd,
+    Price,
+}
+
+impl Part {
+    const ALL: [Self; 2] = [Self::EndToEnd, Self::Price];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::EndToEnd => "end-to-end",
+            Self::Price => "price",
+        }
+    }
+}
+
+/// What to measure, and for how long.
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) parts: Vec<Part>,
+    pub(crate) keep: Keep,
+    pub(crate) seconds: Option<u64>,
+    pub(crate) subscribers: Vec<usize>,
+    pub(crate) systems: Vec<System>,
+}
+
+impl Options {
+    /// Reads what follows the name of the program; or says what is wrong with it.
+    pub(crate) fn read(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut options = Self {
+            parts: Vec::new(),
+            keep: Keep::Printed,
+            seconds: None,
+            subscribers: Vec::new(),
+            systems: Vec::new(),
+        };
+        while let Some(argument) = arguments.next() {
+            let part = Part::ALL.into_iter().find(|part| part.word() == argument);
+            match (argument.as_str(), part) {
+                (_, Some(part)) => options.parts.push(part),
+                ("--write", _) => options.keep = Keep::Written,
+                ("--seconds", _) => {
+                    options.seconds = Some(number(&argument, arguments.next())?.into());
+                }
+                ("--subscribers", _) => {
+                    let count = number(&argument, arguments.next())?;
+                    options.subscribers.push(usize::try_from(count).unwrap_or(usize::MAX));
+                }
+                ("--system", _) => {
+                    let word = arguments.next().unwrap_or_default();
+                    let system = System::ALL.into_iter().find(|system| system.word() == word);
+                    options.systems.push(system.ok_or(format!("`{word}` is not a system"))?);
+                }
+                // What cargo says to every benchmark.
+                ("--bench", _) => {}
+                ("--help", _) => return Err("what can be measured:".to_owned()),
+                ("all", _) => options.parts.extend(Part::ALL),
+                _ => return Err(format!("`{argument}` is not an option")),
+            }
+        }
+        if options.subscribers.is_empty() {
+            options.subscribers.extend([100, 1000]);
+        }
+        if options.parts.is_empty() {
+            options.parts.extend(Part::ALL);
+        }
+        if options.systems.is_empty() {
+            options.systems.extend(System::ALL);
+        }
+        Ok(options)
+    }
+}
+
+fn number(option: &str, text: Option<String>) -> Result<u32, String> {
+    let number = text.and_then(|text| text.parse::<u32>().ok());
+    number.filter(|number| 0 < *number).ok_or(format!("`{option}` needs a number"))
+}
