@@ -19,6 +19,7 @@ const parse = new ParseServer({
   liveQuery: { classNames: ["Message"] },
   startLiveQueryServer: false,
   allowClientClassCreation: true,
+  logsFolder: null,
   silent: true,
   logLevel: "error",
   verbose: false,
