@@ -29,9 +29,11 @@ pub struct Audited {
 }
 
 impl Audited {
-    /// True when both are the same rows in the same order.
+    /// True when both are the same rows in the same order, to the last digit.
     pub fn is_exact(&self) -> bool {
-        self.held == self.truth
+        let mut pairs = self.held.iter().zip(&self.truth);
+        self.held.len() == self.truth.len()
+            && pairs.all(|(held, truth)| held.key == truth.key && held.row.is_identical(&truth.row))
     }
 }
 

@@ -55,7 +55,7 @@ pub(crate) fn changed_columns(old: &Row, new: &Row) -> Vec<usize> {
         return Vec::new();
     }
     let pairs = old.values().iter().zip(new.values()).enumerate();
-    pairs.filter(|(_, (old, new))| old != new).map(|(column, _)| column).collect()
+    pairs.filter(|(_, (old, new))| !old.is_identical(new)).map(|(column, _)| column).collect()
 }
 
 /// The steps from `old` to `new`.
@@ -74,7 +74,7 @@ pub fn diff(old: &[Keyed], new: &[Keyed]) -> Vec<Op> {
 }
 
 fn same(old: &Keyed, new: &Keyed) -> bool {
-    old.key == new.key && (old.row.is_same(&new.row) || old.row == new.row)
+    old.key == new.key && changed_columns(&old.row, &new.row).is_empty()
 }
 
 fn diff_middle(old: &[Keyed], new: &[Keyed], before: Option<&Key>) -> Vec<Op> {

@@ -3,14 +3,26 @@
 //! **Invariant:** a replica at version `v` equals the server's result at `v`; an operation that does
 //! not fit is refused, never guessed at.
 
+use std::collections::HashSet;
+
+use foldhash::fast::RandomState;
+
 use super::patch::Keyed;
 use super::patch::Op;
 use crate::value::Key;
 
 /// A copy of a live result.
+///
+/// # Cost
+///
+/// An operation looks for its row from where the last one took effect, in both directions: those of
+/// one patch mostly stand near each other. At worst it walks over all rows.
 #[derive(Clone, Debug, Default)]
 pub struct Replica {
     rows: Vec<Keyed>,
+    keys: HashSet<Key, RandomState>,
+    /// Where the last operation took effect.
+    last: usize,
 }
 
 /// Where an operation took effect.
@@ -27,7 +39,8 @@ pub enum Effect {
 impl Replica {
     /// A copy that starts with a snapshot.
     pub fn new(rows: Vec<Keyed>) -> Self {
-        Self { rows }
+        let keys = rows.iter().map(|keyed| keyed.key.clone()).collect();
+        Self { rows, keys, last: 0 }
     }
 
     /// The rows, in order.
@@ -36,7 +49,19 @@ impl Replica {
     }
 
     fn place(&self, key: &Key) -> Option<usize> {
-        self.rows.iter().position(|keyed| keyed.key == *key)
+        if !self.keys.contains(key) {
+            return None;
+        }
+        let is_it = |&place: &usize| self.rows[place].key == *key;
+        let middle = self.last.min(self.rows.len());
+        let (mut up, mut down) = (middle..self.rows.len(), (0..middle).rev());
+        loop {
+            let next = (up.next(), down.next());
+            let found = next.0.filter(is_it).or_else(|| next.1.filter(is_it));
+            if found.is_some() || next == (None, None) {
+                return found;
+            }
+        }
     }
 
     fn behind(&self, after: Option<&Key>) -> Option<usize> {
@@ -50,31 +75,39 @@ impl Replica {
     pub fn apply(&mut self, op: &Op) -> Option<Effect> {
         match op {
             Op::Insert { new, after } => {
-                if self.place(&new.key).is_some() {
+                if self.keys.contains(&new.key) {
                     return None;
                 }
                 let place = self.behind(after.as_ref())?;
                 self.rows.insert(place, new.clone());
+                self.keys.insert(new.key.clone());
+                self.last = place;
                 Some(Effect::Put(place))
             }
             Op::Update { new, .. } => {
                 let place = self.place(&new.key)?;
                 self.rows[place] = new.clone();
+                self.last = place;
                 Some(Effect::Put(place))
             }
             Op::Move { key, after } => {
                 let from = self.place(key)?;
-                let keyed = self.rows.remove(from);
-                let Some(to) = self.behind(after.as_ref()) else {
-                    self.rows.insert(from, keyed);
-                    return None;
+                let to = match self.behind(after.as_ref())? {
+                    // A row does not stand behind itself.
+                    to if to == from + 1 && after.as_ref() == Some(key) => return None,
+                    to if from < to => to - 1,
+                    to => to,
                 };
+                let keyed = self.rows.remove(from);
                 self.rows.insert(to, keyed);
+                self.last = to;
                 Some(Effect::Moved(from, to))
             }
             Op::Remove { key } => {
                 let place = self.place(key)?;
                 self.rows.remove(place);
+                self.keys.remove(key);
+                self.last = place;
                 Some(Effect::Removed(place))
             }
         }

@@ -75,6 +75,23 @@ impl Value {
         matches!(self, Self::Null)
     }
 
+    /// True when both read the same to the last digit: equal, and `1.0` is not `1.00`, nor `0` `-0`.
+    pub fn is_identical(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Float(left), Self::Float(right)) => {
+                left.to_bits() == right.to_bits() || (left.is_nan() && right.is_nan())
+            }
+            (Self::Decimal(left), Self::Decimal(right)) => {
+                left == right && left.scale() == right.scale()
+            }
+            (Self::Array(left), Self::Array(right)) => {
+                let mut pairs = left.iter().zip(right.iter());
+                left.len() == right.len() && pairs.all(|(left, right)| left.is_identical(right))
+            }
+            _ => self == other,
+        }
+    }
+
     /// The name of the variant, for error messages.
     pub fn type_name(&self) -> &'static str {
         match self {

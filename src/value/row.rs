@@ -20,6 +20,13 @@ impl Row {
         &self.0
     }
 
+    /// True when all values are identical; see [`Value::is_identical`].
+    pub fn is_identical(&self, other: &Self) -> bool {
+        let mut pairs = self.0.iter().zip(other.0.iter());
+        self.is_same(other)
+            || self.0.len() == other.0.len() && pairs.all(|(left, right)| left.is_identical(right))
+    }
+
     /// True when both are one allocation, which is a cheap sign that nothing changed.
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

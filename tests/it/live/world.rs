@@ -165,7 +165,7 @@ fn joins() -> Vec<(String, Ast)> {
         .select(|o, t| (o.name, t.n));
     let neighbours = from::<Item>()
         .join_on::<Item>(|i, j| i.owner_id.eq(j.owner_id).and(i.rank.lt(j.rank)))
-        .filter(|i, j| i.flag.eq(true).and(j.flag.eq(false)).and(i.rank.gt(60)))
+        .filter(|i, j| i.flag.eq(true).and(j.flag.eq(false)).and(i.rank.gt(90)))
         .select(|i, j| (i.id, j.id.named("other"), i.rank));
     let three = from::<Item>()
         .join(Item::owner)
