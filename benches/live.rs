@@ -18,18 +18,22 @@ mod live {
     pub(crate) mod fixture;
     pub(crate) mod floor;
     pub(crate) mod machine;
+    pub(crate) mod many;
     pub(crate) mod options;
     pub(crate) mod peers;
     pub(crate) mod postgres_price;
     pub(crate) mod price;
     pub(crate) mod report;
     pub(crate) mod rest;
+    pub(crate) mod scale;
     pub(crate) mod serve;
+    pub(crate) mod shapes;
     pub(crate) mod socket;
     pub(crate) mod sqlite_price;
     pub(crate) mod step;
     pub(crate) mod support;
     pub(crate) mod systems;
+    pub(crate) mod timed;
     pub(crate) mod tongue;
     pub(crate) mod wal;
     pub(crate) mod writer;
@@ -41,12 +45,14 @@ use std::time::Duration;
 use crate::live::end_to_end;
 use crate::live::floor;
 use crate::live::machine;
+use crate::live::many;
 use crate::live::options::Options;
 use crate::live::options::Part;
 use crate::live::options::USAGE;
 use crate::live::postgres_price;
 use crate::live::price;
 use crate::live::report::Report;
+use crate::live::scale;
 use crate::live::serve;
 use crate::live::sqlite_price;
 
@@ -56,6 +62,7 @@ fn main() -> ExitCode {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["serve", url] => serve::run(url),
         ["floor", url] => floor::run(url),
+        ["many", shape, results, items, url] => many::run(shape, results, items, url),
         words if !words.contains(&"--bench") => {
             println!("nothing is measured unless cargo says `--bench`\n\n{USAGE}");
         }
@@ -81,6 +88,8 @@ fn run(options: &Options) {
                 let (systems, subscribers) = (&options.systems, &options.subscribers);
                 end_to_end::run(&mut report, &cluster, each, systems, subscribers);
             }
+            Part::Scale => scale::run(&mut report, options.most),
+            Part::Joins => scale::joins(&mut report, &cluster),
             Part::Price => {
                 let each = each(Duration::from_millis(600));
                 price::open(&mut report, &cluster, each);

@@ -10,7 +10,12 @@ pub(crate) fn now() -> i64 {
     i64::try_from(since.as_micros()).expect("it is earlier than the year 290000")
 }
 
-/// Durations in microseconds, in order.
+/// A duration in nanoseconds.
+pub(crate) fn nanos(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).expect("it took less than an age")
+}
+
+/// Durations of one unit, in order.
 #[derive(Debug)]
 pub(crate) struct Spread(Vec<i64>);
 
@@ -25,16 +30,17 @@ impl Spread {
         self.0.len()
     }
 
-    /// The duration that so many hundredths do not exceed, in milliseconds.
-    pub(crate) fn percentile(&self, hundredths: usize) -> f64 {
+    /// The duration that so many hundredths do not exceed.
+    #[expect(clippy::cast_precision_loss, reason = "no measurement lasts for centuries")]
+    pub(crate) fn at(&self, hundredths: usize) -> f64 {
         let rank = (self.0.len() * hundredths).div_ceil(100).saturating_sub(1);
-        self.0.get(rank).map_or(f64::NAN, |micros| milliseconds(*micros))
+        self.0.get(rank).map_or(f64::NAN, |duration| *duration as f64)
     }
-}
 
-#[expect(clippy::cast_precision_loss, reason = "no measurement lasts for centuries")]
-fn milliseconds(micros: i64) -> f64 {
-    micros as f64 / 1000.0
+    /// The same of microseconds, in milliseconds.
+    pub(crate) fn percentile(&self, hundredths: usize) -> f64 {
+        self.at(hundredths) / 1000.0
+    }
 }
 
 /// How many a second.

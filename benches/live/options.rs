@@ -6,6 +6,8 @@ use crate::live::systems::System;
 pub(crate) const USAGE: &str = "usage: cargo bench --bench live -- [PART…] [OPTION…]
 
   end-to-end        from commit to client, beside Zero, Parse and others (needs npm, the first time)
+  scale             what many live results cost, to have and to leave alone
+  joins             what a change costs under joins and aggregates, beside asking again
   price             what a watched table costs its writers
   all               everything (the default)
 
@@ -13,21 +15,26 @@ pub(crate) const USAGE: &str = "usage: cargo bench --bench live -- [PART…] [OP
   --seconds N       how long each measurement takes (default: 3 for latency, 0.6 for prices)
   --subscribers N   how many WebSocket clients watch; may be said again (default: 100 and 1000)
   --system NAME     measure this one only: floor postgres sqlite requery zero zero-groups parse;
-                    may be said again";
+                    may be said again
+  --results N       the most live results (default: 1000000)";
 
 /// What can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
     EndToEnd,
+    Scale,
+    Joins,
     Price,
 }
 
 impl Part {
-    const ALL: [Self; 2] = [Self::EndToEnd, Self::Price];
+    const ALL: [Self; 4] = [Self::EndToEnd, Self::Scale, Self::Joins, Self::Price];
 
     fn word(self) -> &'static str {
         match self {
             Self::EndToEnd => "end-to-end",
+            Self::Scale => "scale",
+            Self::Joins => "joins",
             Self::Price => "price",
         }
     }
@@ -41,6 +48,8 @@ pub(crate) struct Options {
     pub(crate) seconds: Option<u64>,
     pub(crate) subscribers: Vec<usize>,
     pub(crate) systems: Vec<System>,
+    /// The most live results.
+    pub(crate) most: u64,
 }
 
 impl Options {
@@ -52,6 +61,7 @@ impl Options {
             seconds: None,
             subscribers: Vec::new(),
             systems: Vec::new(),
+            most: u64::MAX,
         };
         while let Some(argument) = arguments.next() {
             let part = Part::ALL.into_iter().find(|part| part.word() == argument);
@@ -65,6 +75,7 @@ impl Options {
                     let count = number(&argument, arguments.next())?;
                     options.subscribers.push(usize::try_from(count).unwrap_or(usize::MAX));
                 }
+                ("--results", _) => options.most = number(&argument, arguments.next())?.into(),
                 ("--system", _) => {
                     let word = arguments.next().unwrap_or_default();
                     let system = System::ALL.into_iter().find(|system| system.word() == word);

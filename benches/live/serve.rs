@@ -5,6 +5,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use recto::changeset::WriteError;
 use recto::prelude::*;
@@ -15,6 +16,9 @@ use crate::live::socket::BOUND;
 use crate::live::support::process::Program;
 use crate::room::Message;
 use crate::web;
+
+/// Longer than any measurement takes.
+const LONG: Duration = Duration::from_mins(30);
 
 /// A server that runs; killed when dropped, with all it started.
 pub(crate) struct Serving {
@@ -46,6 +50,13 @@ impl Serving {
         let (_, errors) = transcript.split_once("--- its errors\n").unwrap_or_default();
         errors.trim().to_owned()
     }
+}
+
+/// Runs this program again in a process of its own, until it says a line that starts so.
+pub(crate) async fn run_again(arguments: &[&str], start: &str) -> String {
+    let this = std::env::current_exe().expect("this program has a path");
+    let mut program = Program::start(&this, arguments, &[]);
+    program.line(start, LONG, |line| line.starts_with(start)).await
 }
 
 /// Serves until killed.
