@@ -17,6 +17,7 @@ mod live {
     pub(crate) mod figures;
     pub(crate) mod fixture;
     pub(crate) mod floor;
+    pub(crate) mod growth;
     pub(crate) mod machine;
     pub(crate) mod many;
     pub(crate) mod options;
@@ -44,6 +45,7 @@ use std::time::Duration;
 
 use crate::live::end_to_end;
 use crate::live::floor;
+use crate::live::growth;
 use crate::live::machine;
 use crate::live::many;
 use crate::live::options::Options;
@@ -62,7 +64,9 @@ fn main() -> ExitCode {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["serve", url] => serve::run(url),
         ["floor", url] => floor::run(url),
-        ["many", shape, results, items, url] => many::run(shape, results, items, url),
+        ["many", shape, results, items, minutes, url] => {
+            many::run(shape, results, items, minutes, url);
+        }
         words if !words.contains(&"--bench") => {
             println!("nothing is measured unless cargo says `--bench`\n\n{USAGE}");
         }
@@ -90,6 +94,7 @@ fn run(options: &Options) {
             }
             Part::Scale => scale::run(&mut report, options.most),
             Part::Joins => scale::joins(&mut report, &cluster),
+            Part::Growth => growth::run(&mut report, &cluster, options.minutes),
             Part::Price => {
                 let each = each(Duration::from_millis(600));
                 price::open(&mut report, &cluster, each);

@@ -4,6 +4,7 @@
 //! Everything goes through the crate's public doors; the feed is the crate's own with a clock around
 //! it. Prints one line of figures.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
@@ -56,92 +57,158 @@ pub(crate) struct Figures {
     pub(crate) client: [f64; 2],
     /// One run of the plain query.
     pub(crate) plain: f64,
+    /// MiB that the process holds afterwards.
+    pub(crate) resident: usize,
 }
 
-/// Measures `results` of a shape, with so many items for each user.
-pub(crate) fn run(shape: &str, results: &str, items: &str, url: &str) {
+/// Measures `results` of a shape, with so many items for each user; and again after so many minutes
+/// of load.
+pub(crate) fn run(shape: &str, results: &str, items: &str, minutes: &str, url: &str) {
     let shape = Shape::ALL.into_iter().find(|known| known.word() == shape);
     let shape = shape.expect("it is one of those");
-    let [results, items] = [results, items].map(|text| text.parse().expect("it is a number"));
-    let figures = machine::runtime().block_on(measure(shape, results, items, url));
-    match figures {
-        Ok(figures) => println!("{}", figures.line()),
-        Err(error) => panic!("{} results: {}", shape.word(), error.chain()),
+    let [results, items, minutes] =
+        [results, items, minutes].map(|text| text.parse().expect("it is a number"));
+    let measured = machine::runtime().block_on(async {
+        let (mut many, figures) = Many::register(shape, results, items, url).await?;
+        println!("{}", many.measure(figures).await?.line());
+        if 0 < minutes {
+            many.load(Duration::from_mins(minutes)).await?;
+            println!("{}", many.measure(Figures::default()).await?.line());
+        }
+        Ok::<(), Error>(())
+    });
+    if let Err(error) = measured {
+        panic!("{} results: {}", shape.word(), error.chain());
     }
 }
 
-async fn measure(shape: Shape, results: u64, items: u64, url: &str) -> Result<Figures, Error> {
-    let repo = Repo::connect(url).await?;
-    let rows = shapes::prepare(&repo, shape, results, items).await?;
-    let (feed, mut timings) = Timed::new(LogFeed::connect(repo.clone()).await?);
-    let mut config = Config::default();
-    config.most_results = usize::MAX;
-    let live = Live::start_on(&repo, config, feed).await?;
-    let before = machine::resident(std::process::id());
-    let (began, mut watchers) = (Instant::now(), JoinSet::new());
-    let (heard_tx, mut heard) = mpsc::unbounded_channel();
-    for first in (1..=results).step_by(usize::try_from(PER_CLIENT).expect("it is small")) {
-        let client = live.client().await?;
-        let numbers = first..(first + PER_CLIENT).min(results + 1);
-        register(&client, shape, numbers).await;
-        watchers.spawn(listen(client, heard_tx.clone()));
-    }
-    let register = began.elapsed().as_secs_f64() * 1000.0;
-    let after = machine::resident(std::process::id());
-    #[expect(clippy::cast_precision_loss, reason = "nobody counts so far")]
-    let bytes = (after.saturating_sub(before) * 1024) as f64 / results as f64;
-
-    let mut clients = Vec::new();
-    let (mut engines, mut ticks) = (Vec::new(), Vec::new());
-    while timings.try_recv().is_ok() {}
-    for number in 0..SINGLES {
-        change(&repo, rows, number, 1).await?;
-        let committed = Instant::now();
-        let at: Instant = next(&mut heard).await;
-        clients.push(nanos(at.saturating_duration_since(committed)));
-        let Timing { engine, whole, .. } = next(&mut timings).await;
-        engines.push(nanos(engine));
-        ticks.push(nanos(whole));
-    }
-    let mut changes = Vec::new();
-    for number in 0..BATCHES {
-        change(&repo, rows, SINGLES + number, BATCH).await?;
-        let Timing { changes: count, engine, .. } = next(&mut timings).await;
-        changes.push(nanos(engine) / i64::try_from(count).expect("it is small"));
-    }
-    let mut plains = Vec::new();
-    for number in 0..SINGLES {
-        let number = 1 + scatter(number, i64::try_from(results).expect("nobody counts so far"));
-        let began = Instant::now();
-        shape.read(&repo, number).await?;
-        plains.push(nanos(began.elapsed()));
-    }
-    let client = Spread::of(clients);
-    let half = |figures| Spread::of(figures).at(50) / 1000.0;
-    Ok(Figures {
-        register,
-        bytes,
-        change: half(changes),
-        engine: half(engines),
-        tick: half(ticks),
-        client: [50, 99].map(|part| client.at(part) / 1000.0),
-        plain: half(plains),
-    })
+/// Results that are there, and everything that hears of them.
+struct Many {
+    repo: Repo,
+    live: Live,
+    shape: Shape,
+    results: u64,
+    /// How many items there are.
+    rows: u64,
+    timings: mpsc::UnboundedReceiver<Timing>,
+    heard: mpsc::UnboundedReceiver<Instant>,
+    watchers: JoinSet<()>,
+    /// The number of the next change.
+    number: u64,
 }
 
-/// Asks a client's questions, and waits until all are answered.
-async fn register(client: &LiveClient, shape: Shape, numbers: std::ops::Range<u64>) {
+impl Many {
+    async fn register(
+        shape: Shape,
+        results: u64,
+        items: u64,
+        url: &str,
+    ) -> Result<(Self, Figures), Error> {
+        let repo = Repo::connect(url).await?;
+        let rows = shapes::prepare(&repo, shape, results, items).await?;
+        let (feed, timings) = Timed::new(LogFeed::connect(repo.clone()).await?);
+        let mut config = Config::default();
+        config.most_results = usize::MAX;
+        let live = Live::start_on(&repo, config, feed).await?;
+        let before = machine::resident(std::process::id());
+        let (began, mut watchers) = (Instant::now(), JoinSet::new());
+        let (told, heard) = mpsc::unbounded_channel();
+        let per_client = usize::try_from(PER_CLIENT).expect("it is small");
+        for first in (1..=results).step_by(per_client) {
+            let client = ask(&live, shape, first..(first + PER_CLIENT).min(results + 1)).await?;
+            watchers.spawn(listen(client, told.clone()));
+        }
+        let register = began.elapsed().as_secs_f64() * 1000.0;
+        let grown = machine::resident(std::process::id()).saturating_sub(before) * 1024;
+        #[expect(clippy::cast_precision_loss, reason = "nobody counts so far")]
+        let bytes = grown as f64 / results as f64;
+        let figures = Figures { register, bytes, ..Figures::default() };
+        let number = 0;
+        Ok((Self { repo, live, shape, results, rows, timings, heard, watchers, number }, figures))
+    }
+
+    /// Changes rows one by one, then many at once, and runs the plain query beside.
+    async fn measure(&mut self, figures: Figures) -> Result<Figures, Error> {
+        let (mut clients, mut engines, mut ticks) = (Vec::new(), Vec::new(), Vec::new());
+        while self.timings.try_recv().is_ok() || self.heard.try_recv().is_ok() {}
+        for _ in 0..SINGLES {
+            self.change(1).await?;
+            let committed = Instant::now();
+            let at: Instant = next(&mut self.heard).await;
+            clients.push(nanos(at.saturating_duration_since(committed)));
+            let Timing { engine, whole, .. } = next(&mut self.timings).await;
+            engines.push(nanos(engine));
+            ticks.push(nanos(whole));
+        }
+        let mut changes = Vec::new();
+        for _ in 0..BATCHES {
+            self.change(BATCH).await?;
+            let Timing { changes: count, engine, .. } = next(&mut self.timings).await;
+            changes.push(nanos(engine) / i64::try_from(count).expect("it is small"));
+        }
+        let mut plains = Vec::new();
+        for number in 0..SINGLES {
+            let results = i64::try_from(self.results).expect("nobody counts so far");
+            let began = Instant::now();
+            self.shape.read(&self.repo, 1 + scatter(number, results)).await?;
+            plains.push(nanos(began.elapsed()));
+        }
+        let client = Spread::of(clients);
+        let half = |figures| Spread::of(figures).at(50) / 1000.0;
+        Ok(Figures {
+            change: half(changes),
+            engine: half(engines),
+            tick: half(ticks),
+            client: [50, 99].map(|part| client.at(part) / 1000.0),
+            plain: half(plains),
+            resident: machine::resident(std::process::id()) / 1024,
+            ..figures
+        })
+    }
+
+    /// Changes a hundred rows ten times a second, while a client comes, asks for everything it may,
+    /// and goes.
+    async fn load(&mut self, long: Duration) -> Result<(), Error> {
+        let end = Instant::now() + long;
+        let mut pace = tokio::time::interval(Duration::from_millis(100));
+        while Instant::now() < end {
+            pace.tick().await;
+            self.change(BATCH).await?;
+            let last = self.results.min(PER_CLIENT);
+            let visitor = ask(&self.live, self.shape, 1..last + 1).await?;
+            drop(visitor);
+            while self.timings.try_recv().is_ok() || self.heard.try_recv().is_ok() {}
+            assert!(!self.watchers.is_empty(), "those who watch stay");
+        }
+        Ok(())
+    }
+
+    /// Changes the score of some rows, in one transaction.
+    async fn change(&mut self, count: usize) -> Result<(), Error> {
+        let rows = i64::try_from(self.rows).expect("nobody counts so far");
+        let number = self.number;
+        self.number += 1;
+        let id = |place| (1 + scatter(number * 1_000_003 + place, rows)).to_string();
+        let ids: Vec<String> = (0..count as u64).map(id).collect();
+        let sql = format!("update items set score = score + 1 where id in ({})", ids.join(", "));
+        self.repo.batch_sql(&sql).await
+    }
+}
+
+/// Lets a client ask its questions, and waits until all are answered.
+async fn ask(live: &Live, shape: Shape, numbers: Range<u64>) -> Result<LiveClient, Error> {
+    let client = live.client().await?;
     let wanted = |number: u64| {
         let ast = shape.ask(i64::try_from(number).expect("nobody counts so far"));
         Wanted { name: Arc::from(number.to_string()), ast, since: None }
     };
-    client.add(1, numbers.map(wanted).collect()).await.expect("the engine runs");
+    client.add(1, numbers.map(wanted).collect()).await?;
     loop {
         let event = timeout(BOUND, client.next()).await.expect("a request is answered");
         if let Event::Loaded { answers, .. } = event {
             let are_there = |(_, answer): &_| matches!(answer, Answer::Snapshot(_));
             assert!(answers.iter().all(are_there), "a question was refused: {:?}", answers[0].1);
-            return;
+            return Ok(client);
         }
     }
 }
@@ -155,15 +222,6 @@ async fn listen(client: LiveClient, heard: mpsc::UnboundedSender<Instant>) {
     }
 }
 
-/// Changes the score of some rows, in one transaction.
-async fn change(repo: &Repo, rows: u64, number: u64, count: usize) -> Result<(), Error> {
-    let rows = i64::try_from(rows).expect("nobody counts so far");
-    let id = |place| (1 + scatter(number * 1_000_003 + place, rows)).to_string();
-    let ids: Vec<String> = (0..count as u64).map(id).collect();
-    let sql = format!("update items set score = score + 1 where id in ({})", ids.join(", "));
-    repo.batch_sql(&sql).await
-}
-
 async fn next<T>(received: &mut mpsc::UnboundedReceiver<T>) -> T {
     let next = timeout(BOUND, received.recv()).await.expect("a change is noticed");
     next.expect("the engine runs")
@@ -171,16 +229,23 @@ async fn next<T>(received: &mut mpsc::UnboundedReceiver<T>) -> T {
 
 impl Figures {
     fn line(&self) -> String {
-        let Self { register, bytes, change, engine, tick, client: [half, most], plain } = self;
-        format!("figures {register} {bytes} {change} {engine} {tick} {half} {most} {plain}")
+        let Self { register, bytes, change, engine, tick, client: [half, most], plain, resident } =
+            self;
+        format!(
+            "figures {register} {bytes} {change} {engine} {tick} {half} {most} {plain} {resident}"
+        )
     }
 
     /// Reads what [`run`] printed.
     pub(crate) fn read(line: &str) -> Self {
         let figures: Vec<f64> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
-        let [register, bytes, change, engine, tick, half, most, plain] = figures[..] else {
+        let [register, bytes, change, engine, tick, half, most, plain, resident] = figures[..]
+        else {
             panic!("not figures: {line}");
         };
-        Self { register, bytes, change, engine, tick, client: [half, most], plain }
+        let client = [half, most];
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was one")]
+        let resident = resident as usize;
+        Self { register, bytes, change, engine, tick, client, plain, resident }
     }
 }

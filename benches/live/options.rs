@@ -9,13 +9,15 @@ pub(crate) const USAGE: &str = "usage: cargo bench --bench live -- [PART…] [OP
   scale             what many live results cost, to have and to leave alone
   joins             what a change costs under joins and aggregates, beside asking again
   price             what a watched table costs its writers
-  all               everything (the default)
+  growth            speed and memory before and after minutes of load; not part of `all`
+  all               everything else (the default)
 
   --write           replace the measured sections of docs/benchmarks.md
   --seconds N       how long each measurement takes (default: 3 for latency, 0.6 for prices)
   --subscribers N   how many WebSocket clients watch; may be said again (default: 100 and 1000)
   --system NAME     measure this one only: floor postgres sqlite requery zero zero-groups parse;
                     may be said again
+  --minutes N       how long `growth` loads (default: 10)
   --results N       the most live results (default: 1000000)";
 
 /// What can be measured.
@@ -25,10 +27,12 @@ pub(crate) enum Part {
     Scale,
     Joins,
     Price,
+    Growth,
 }
 
 impl Part {
     const ALL: [Self; 4] = [Self::EndToEnd, Self::Scale, Self::Joins, Self::Price];
+    const KNOWN: [Self; 5] = [Self::EndToEnd, Self::Scale, Self::Joins, Self::Price, Self::Growth];
 
     fn word(self) -> &'static str {
         match self {
@@ -36,6 +40,7 @@ impl Part {
             Self::Scale => "scale",
             Self::Joins => "joins",
             Self::Price => "price",
+            Self::Growth => "growth",
         }
     }
 }
@@ -50,6 +55,8 @@ pub(crate) struct Options {
     pub(crate) systems: Vec<System>,
     /// The most live results.
     pub(crate) most: u64,
+    /// How long `growth` loads.
+    pub(crate) minutes: u64,
 }
 
 impl Options {
@@ -62,9 +69,10 @@ impl Options {
             subscribers: Vec::new(),
             systems: Vec::new(),
             most: u64::MAX,
+            minutes: 10,
         };
         while let Some(argument) = arguments.next() {
-            let part = Part::ALL.into_iter().find(|part| part.word() == argument);
+            let part = Part::KNOWN.into_iter().find(|part| part.word() == argument);
             match (argument.as_str(), part) {
                 (_, Some(part)) => options.parts.push(part),
                 ("--write", _) => options.keep = Keep::Written,
@@ -76,6 +84,7 @@ impl Options {
                     options.subscribers.push(usize::try_from(count).unwrap_or(usize::MAX));
                 }
                 ("--results", _) => options.most = number(&argument, arguments.next())?.into(),
+                ("--minutes", _) => options.minutes = number(&argument, arguments.next())?.into(),
                 ("--system", _) => {
                     let word = arguments.next().unwrap_or_default();
                     let system = System::ALL.into_iter().find(|system| system.word() == word);

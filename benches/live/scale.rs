@@ -62,7 +62,7 @@ pub(crate) fn run(report: &mut Report, most: u64) {
                 format!("{each:.0}"),
                 format!("{bytes:.0}"),
                 format!("{change:.2}"),
-                format!("{:.2}×", change / first),
+                if items == 1 { format!("{:.2}×", change / first) } else { "–".to_owned() },
                 format!("{engine:.0} / {tick:.0}"),
                 format!("{half:.0} / {p99:.0}"),
                 share(others),
@@ -120,7 +120,7 @@ pub(crate) fn joins(report: &mut Report, cluster: &Cluster) {
 
 fn measure(shape: Shape, count: u64, items: u64, url: &str) -> (Figures, f64) {
     let meter = Meter::start();
-    let arguments = ["many", shape.word(), &count.to_string(), &items.to_string(), url];
-    let line = machine::runtime().block_on(run_again(&arguments, "figures "));
-    (Figures::read(&line), meter.others())
+    let arguments = ["many", shape.word(), &count.to_string(), &items.to_string(), "0", url];
+    let lines = machine::runtime().block_on(run_again(&arguments, "figures ", 1));
+    (Figures::read(&lines[0]), meter.others())
 }

@@ -18,7 +18,7 @@ use crate::room::Message;
 use crate::web;
 
 /// Longer than any measurement takes.
-const LONG: Duration = Duration::from_mins(30);
+const LONG: Duration = Duration::from_hours(1);
 
 /// A server that runs; killed when dropped, with all it started.
 pub(crate) struct Serving {
@@ -52,11 +52,15 @@ impl Serving {
     }
 }
 
-/// Runs this program again in a process of its own, until it says a line that starts so.
-pub(crate) async fn run_again(arguments: &[&str], start: &str) -> String {
+/// Runs this program again in a process of its own, until it has said so many lines that start so.
+pub(crate) async fn run_again(arguments: &[&str], start: &str, lines: usize) -> Vec<String> {
     let this = std::env::current_exe().expect("this program has a path");
     let mut program = Program::start(&this, arguments, &[]);
-    program.line(start, LONG, |line| line.starts_with(start)).await
+    let mut said = Vec::new();
+    while said.len() < lines {
+        said.push(program.line(start, LONG, |line| line.starts_with(start)).await);
+    }
+    said
 }
 
 /// Serves until killed.
