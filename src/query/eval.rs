@@ -67,9 +67,13 @@ impl<'a> Evaluator<'a> {
     /// An evaluator, or `None` where the answer could differ from the database's.
     pub fn new(shape: &'a Shape, params: &'a [Value], semantics: Semantics) -> Option<Self> {
         let this = Self { shape, params, semantics, over: Over::Rows };
+        // First, since everything else takes columns for those of the root.
+        if shape.sources.len() != 1 {
+            return None;
+        }
         let conditions = shape.filters.iter().all(|&node| this.can_tell(node));
         let order = shape.order_by.iter().all(|order| this.can_order(order.node));
-        (shape.sources.len() == 1 && conditions && order).then_some(this)
+        (conditions && order).then_some(this)
     }
 
     /// An evaluator of a shape that [`Evaluator::new`] accepted before.

@@ -8,6 +8,7 @@ use recto::live::RowChange;
 use recto::live::Tier;
 use recto::prelude::*;
 
+use super::values::Backend;
 use super::world;
 use super::world::Item;
 use super::world::Owner;
@@ -83,8 +84,8 @@ async fn what_cannot_be_followed_is_refused(repo: &Repo, live: &Live) {
     assert!(error.what().contains("table `strangers` is not watched"), "{error}");
     let error = live.query(from::<Owner>().preload(Owner::items)).await.unwrap_err();
     assert!(error.what().contains("no preloads"), "{error}");
-    let watched = [Owner::table(), Item::table(), world::Tally::table()];
-    ChangeLog::new(watched).remove(repo).await.unwrap();
+    let watched = world::tables(Backend::of(repo));
+    ChangeLog::new(watched.clone()).remove(repo).await.unwrap();
     let error = Live::start(repo).await.unwrap_err();
     assert!(error.what().contains("ChangeLog::new"), "{error}");
     ChangeLog::new(watched).install(repo).await.unwrap();
@@ -97,7 +98,7 @@ fn tiers_are_named(live: &Live) {
     let window = from::<Item>().order_by(|i| i.rank.desc()).limit(5);
     assert_eq!(tier(live.explain_live(&window).unwrap()), (Tier::Window, None));
     let counts = from::<Item>().select(|_| count());
-    assert_eq!(tier(live.explain_live(&counts).unwrap()), (Tier::Aggregate, None));
+    assert_eq!(tier(live.explain_live(&counts).unwrap()), (Tier::Rerun, None));
     let text = live.explain_live(&of_owner).unwrap().to_string();
     assert!(text.starts_with("tier     row\ntables   items\nrouted   by owner_id\n"), "{text}");
 }

@@ -5,48 +5,75 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::time::Duration;
 
 use recto::live::Audit;
 use recto::live::Audited;
 use recto::live::Live;
-use recto::live::LiveClient;
-use recto::live::Tier;
-use recto::live::client::Wanted;
-use recto::live::mailbox::Event;
 use recto::live::patch::Keyed;
-use recto::live::patch::diff;
-use recto::live::replica::Replica;
-use recto::live::step::Answer;
 use recto::live::step::Version;
 use recto::query::ast::Ast;
-use tokio::task::JoinSet;
+use tokio::sync::watch;
 
-use crate::support::wait::within;
+use super::follower::Follower;
+use super::follower::Manner;
+use super::same::difference;
+use super::same::digest;
 
-/// How many states of one result are remembered for slow replicas.
-const REMEMBERED: usize = 4000;
+/// How many states of one result are remembered for slow replicas: a digest each.
+const REMEMBERED: usize = 20_000;
 
-/// The tiers that must occur.
-const TIERS: [Tier; 5] = [Tier::Row, Tier::Window, Tier::Aggregate, Tier::Join, Tier::Rerun];
+/// How many complaints are kept; more tell nothing new.
+const COMPLAINTS: usize = 10;
 
 /// What was compared so far, and what was wrong.
-#[derive(Clone, Default)]
-pub(crate) struct Judge(Arc<Mutex<State>>);
+#[derive(Clone)]
+pub(crate) struct Judge {
+    state: Arc<Mutex<State>>,
+    versions: Arc<watch::Sender<u64>>,
+}
 
 #[derive(Default)]
 struct State {
-    versions: u64,
-    by_tier: HashMap<Tier, u64>,
-    replicas: u64,
-    resets: u64,
-    wrong: Vec<String>,
-    truths: HashMap<u64, BTreeMap<Version, Vec<Keyed>>>,
+    counts: Counts,
+    by_tier: BTreeMap<String, u64>,
+    wrong: Vec<(u64, String)>,
+    truths: HashMap<u64, Truths>,
+    /// What was asked, by the number of the result.
+    asked: HashMap<u64, Arc<str>>,
+    is_deaf: bool,
+}
+
+/// How often what was looked at.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Counts {
+    /// Results compared with the plain answer, once for every tick.
+    pub(crate) versions: u64,
+    /// Those of them that the tick had changed.
+    pub(crate) changed: u64,
+    pub(crate) replicas: u64,
+    /// Replicas of which no state was remembered.
+    pub(crate) unknown: u64,
+    pub(crate) resets: u64,
+    /// Queries that came back with a cursor and got the way, and those that got everything.
+    pub(crate) resumed: u64,
+    pub(crate) restarted: u64,
+}
+
+#[derive(Default)]
+struct Truths {
+    digests: BTreeMap<Version, u64>,
+    last: Vec<Keyed>,
+}
+
+impl Default for Judge {
+    fn default() -> Self {
+        Self { state: Arc::default(), versions: Arc::new(watch::Sender::new(0)) }
+    }
 }
 
 impl Judge {
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.0.lock().unwrap()
+        self.state.lock().unwrap()
     }
 
     /// Hears every comparison of the engine.
@@ -56,179 +83,159 @@ impl Judge {
     }
 
     fn hear(&self, audited: Audited) {
+        let truth = digest(&audited.truth);
+        let is_exact = digest(&audited.held) == truth;
         let mut state = self.state();
-        state.versions += 1;
-        *state.by_tier.entry(audited.tier).or_default() += 1;
-        if !audited.is_exact() && state.wrong.len() < 10 {
-            let steps = diff(&audited.held, &audited.truth);
-            state.wrong.push(format!(
-                "version {} of a {} result is not what the database answers; it lacks {steps:?}",
-                audited.version, audited.tier
-            ));
+        state.counts.versions += 1;
+        state.counts.changed += u64::from(audited.will_change);
+        *state.by_tier.entry(audited.tier.to_string()).or_default() += 1;
+        if !is_exact {
+            let difference = difference(&audited.held, &audited.truth);
+            let (version, tier) = (audited.version, audited.tier);
+            state.complain(
+                audited.bind,
+                format!(
+                    "version {version} of a {tier} result is not the plain answer: {difference}"
+                ),
+            );
         }
         let truths = state.truths.entry(audited.bind).or_default();
-        if audited.will_change || truths.is_empty() {
-            truths.insert(audited.version, audited.truth);
-            if REMEMBERED < truths.len() {
-                truths.pop_first();
+        if truths.digests.last_key_value().is_none_or(|(_, last)| *last != truth) {
+            truths.digests.insert(audited.version, truth);
+            truths.last = audited.truth;
+            if REMEMBERED < truths.digests.len() {
+                truths.digests.pop_first();
             }
         }
+        let versions = state.counts.versions;
+        drop(state);
+        self.versions.send_replace(versions);
     }
 
-    fn wrong(&self, what: String) {
-        let mut state = self.state();
-        if state.wrong.len() < 10 {
-            state.wrong.push(what);
-        }
+    /// Notes that something is wrong with a result.
+    pub(crate) fn wrong(&self, bind: u64, what: String) {
+        self.state().complain(bind, what);
+    }
+
+    /// Notes which question a result answers.
+    pub(crate) fn name(&self, bind: u64, name: &Arc<str>) {
+        self.state().asked.insert(bind, Arc::clone(name));
+    }
+
+    /// Counts something.
+    pub(crate) fn count(&self, what: impl FnOnce(&mut Counts)) {
+        what(&mut self.state().counts);
     }
 
     /// How many versions were compared with a plain answer in the same snapshot.
     pub(crate) fn versions(&self) -> u64 {
-        self.state().versions
+        self.state().counts.versions
+    }
+
+    /// Waits until so many more versions were compared.
+    pub(crate) async fn goes_on(&self, more: u64) {
+        let mut versions = self.versions.subscribe();
+        let wanted = *versions.borrow() + more;
+        versions.wait_for(|versions| wanted <= *versions).await.unwrap();
+    }
+
+    /// Does not complain for a while, in which the database itself shows what never was:
+    /// `TRUNCATE` is seen by snapshots that are older.
+    pub(crate) fn is_deaf(&self, is_deaf: bool) {
+        self.state().is_deaf = is_deaf;
     }
 
     /// What was wrong, at most ten things.
     pub(crate) fn complaints(&self) -> Vec<String> {
-        self.state().wrong.clone()
+        let state = self.state();
+        let named = state.wrong.iter().map(|(bind, what)| {
+            let name = state.asked.get(bind).map_or("a question nobody heard of", |name| &**name);
+            format!("{name}\n    {what}")
+        });
+        named.collect()
     }
 
-    /// Prints the counts, and fails if anything was wrong or a tier hardly occurred.
-    pub(crate) fn verdict(&self, name: &str) {
+    /// The names of the questions with which something was wrong.
+    pub(crate) fn suspects(&self) -> Vec<Arc<str>> {
         let state = self.state();
+        state.wrong.iter().filter_map(|(bind, _)| state.asked.get(bind).cloned()).collect()
+    }
+
+    /// Prints the counts, and fails if anything was wrong or one of `tiers` hardly occurred.
+    pub(crate) fn verdict(&self, name: &str, tiers: &[(&str, u64)]) {
+        let complaints = self.complaints();
+        let state = self.state();
+        let Counts { versions, changed, replicas, unknown, resets, resumed, restarted } =
+            state.counts;
+        let by_tier: Vec<String> =
+            state.by_tier.iter().map(|(tier, count)| format!("{tier} {count}")).collect();
         // Past the runner, which keeps what tests print to itself when they pass.
         _ = writeln!(
             std::io::stdout(),
-            "oracle on {name}: {} versions compared with the plain query in the same snapshot \
-             ({}), {} client replicas compared, {} resets, {} wrong",
-            state.versions,
-            TIERS
-                .map(|tier| format!("{tier} {}", state.by_tier.get(&tier).copied().unwrap_or(0)))
-                .join(", "),
-            state.replicas,
-            state.resets,
-            state.wrong.len(),
+            "oracle on {name}: {versions} versions compared with the plain query in the same \
+             snapshot ({}), {changed} of them changed; {replicas} client replicas compared \
+             ({unknown} more with nothing to compare), {resets} resets, {resumed} resumed, \
+             {restarted} started again; {} wrong",
+            by_tier.join(", "),
+            complaints.len(),
         );
-        assert!(state.wrong.is_empty(), "{}", state.wrong.join("\n"));
-        for tier in TIERS {
-            let share =
-                state.by_tier.get(&tier).copied().unwrap_or(0) * 100 / state.versions.max(1);
-            assert!(4 <= share, "only {share} % of the versions are of the {tier} tier");
+        assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+        assert!(unknown <= replicas / 4, "too many replicas had nothing to be compared with");
+        for (tier, least) in tiers {
+            let share = state.by_tier.get(*tier).copied().unwrap_or(0) * 100 / versions.max(1);
+            assert!(*least <= share, "only {share} % of the versions are of the {tier} tier");
         }
     }
 
     /// A client that follows `questions` by patches alone, and compares all of them at every move.
     pub(crate) async fn follow(&self, live: &Live, questions: Vec<(String, Ast)>) -> Follower {
-        let client = live.client().await.unwrap();
-        let wanted = questions.iter().map(|(name, ast)| Wanted {
-            name: name.as_str().into(),
-            ast: ast.clone(),
-            since: None,
-        });
-        client.add(0, wanted.collect()).await.unwrap();
-        let follower = Following { judge: self.clone(), client, replicas: HashMap::new() };
-        let (stop, stopped) = tokio::sync::oneshot::channel();
-        let mut task = JoinSet::new();
-        task.spawn(follower.run(stopped));
-        Follower { stop, task }
-    }
-}
-
-/// A running [`Judge::follow`].
-pub(crate) struct Follower {
-    stop: tokio::sync::oneshot::Sender<()>,
-    task: JoinSet<usize>,
-}
-
-impl Follower {
-    /// Waits until it has heard everything committed so far, and ends it; returns how many queries
-    /// it follows.
-    pub(crate) async fn finish(mut self) -> usize {
-        self.stop.send(()).unwrap();
-        let ended = self.task.join_next();
-        within("a follower to hear everything", Duration::from_secs(30), ended)
-            .await
-            .unwrap()
-            .unwrap()
-    }
-}
-
-struct Following {
-    judge: Judge,
-    client: LiveClient,
-    /// By name: the number of the result, and the copy.
-    replicas: HashMap<Arc<str>, (u64, Replica)>,
-}
-
-impl Following {
-    async fn run(mut self, mut stopped: tokio::sync::oneshot::Receiver<()>) -> usize {
-        let mut is_ending = false;
-        loop {
-            let event = tokio::select! {
-                event = self.client.next() => event,
-                _ = &mut stopped, if !is_ending => {
-                    is_ending = true;
-                    self.client.barrier(1).await.unwrap();
-                    continue;
-                }
-            };
-            match event {
-                Event::Loaded { version, answers, .. } => self.answers(version, answers),
-                Event::Reset { version, answers } => {
-                    self.judge.state().resets += 1;
-                    self.answers(version, answers);
-                }
-                Event::Moved { to, steps, .. } => {
-                    for (name, step) in steps {
-                        let (_, replica) = self.replicas.get_mut(&name).unwrap();
-                        for op in &step.ops {
-                            if replica.apply(op).is_none() {
-                                self.judge.wrong(format!("{name}: {op:?} does not fit at {to}"));
-                            }
-                        }
-                    }
-                    self.compare(to);
-                }
-                Event::Reached { version, .. } => {
-                    self.compare(version);
-                    return self.replicas.len();
-                }
-                Event::Closed => panic!("the engine has stopped"),
-                Event::Lagged => {}
-            }
-        }
+        Follower::start(self.clone(), live.clone(), questions, Manner::Steady).await
     }
 
-    fn answers(&mut self, version: Version, answers: Vec<(Arc<str>, Answer)>) {
-        for (name, answer) in answers {
-            match answer {
-                Answer::Snapshot(snapshot) => {
-                    let replica = Replica::new(snapshot.rows.clone());
-                    self.replicas.insert(name, (snapshot.view.bind, replica));
-                }
-                Answer::Delta(..) => panic!("{name}: a delta for a client that had nothing"),
-                Answer::Failed(error) => self.judge.wrong(format!("{name}: {}", error.chain())),
-            }
-        }
-        self.compare(version);
+    /// A client that follows `questions` in a manner of its own.
+    pub(crate) async fn follow_as(
+        &self,
+        live: &Live,
+        questions: Vec<(String, Ast)>,
+        manner: Manner,
+    ) -> Follower {
+        Follower::start(self.clone(), live.clone(), questions, manner).await
     }
 
     /// All queries of a client are at one version: each must be what it was at that version.
-    fn compare(&self, version: Version) {
-        let mut state = self.judge.state();
-        for (name, (bind, replica)) in &self.replicas {
-            let truth =
-                state.truths.get(bind).and_then(|truths| truths.range(..=version).next_back());
+    /// `copies` are the numbers of results, digests and rows.
+    pub(crate) fn compare<'c>(
+        &self,
+        version: Version,
+        copies: impl Iterator<Item = (u64, u64, &'c [Keyed])>,
+    ) {
+        let mut guard = self.state();
+        let state = &mut *guard;
+        for (bind, digest, rows) in copies {
+            let truths = state.truths.get(&bind);
+            let truth = truths.and_then(|truths| truths.digests.range(..=version).next_back());
             // A result that has not been through a tick yet has no truth to compare with.
-            let Some((at, truth)) = truth else { continue };
-            let is_same = truth == replica.rows();
-            let complaint = (!is_same)
-                .then(|| format!("the replica of `{name}` at {version} is not the result at {at}"));
-            state.replicas += 1;
-            if let Some(complaint) = complaint
-                && state.wrong.len() < 10
-            {
-                state.wrong.push(complaint);
+            let Some((&at, &truth)) = truth else {
+                state.counts.unknown += 1;
+                continue;
+            };
+            state.counts.replicas += 1;
+            if truth != digest {
+                let last = truths.map_or(&[][..], |truths| &truths.last);
+                let difference = difference(rows, last);
+                let what = format!(
+                    "the replica at {version} is not the result at {at}; now: {difference}"
+                );
+                state.complain(bind, what);
             }
+        }
+    }
+}
+
+impl State {
+    fn complain(&mut self, bind: u64, what: String) {
+        if self.wrong.len() < COMPLAINTS && !self.is_deaf {
+            self.wrong.push((bind, what));
         }
     }
 }

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::Mutex;
 
 use recto::adapter::Access;
 use recto::adapter::Adapter;
@@ -42,7 +43,13 @@ pub(crate) enum Rule {
     ForgetsRunning,
     /// Rows as the last logged image shows them: triggers do not fire in the order of writes.
     ReplaysImages,
+    /// Owners as their writers announced them after `COMMIT` returned: two connections may commit
+    /// in one order and hear of it in the other.
+    InOrderOfReturns,
 }
+
+/// Rows of owners in the order in which their writers said that they were committed.
+pub(crate) type Announced = Arc<Mutex<Vec<Row>>>;
 
 /// What [`Rule::ReplaysImages`] believes in, filled by a trigger between the hostile ones.
 pub(crate) const IMAGES: &str = "
@@ -88,6 +95,8 @@ struct Place {
 pub(crate) struct Liar {
     postgres: Postgres,
     rule: Rule,
+    /// What [`Rule::InOrderOfReturns`] believes in.
+    announced: Announced,
     connection: Option<PostgresConnection>,
     /// Where the last ended tick stood.
     ended: Option<Place>,
@@ -101,8 +110,21 @@ fn plain(sql: &str, params: Vec<Value>) -> Statement {
 
 impl Liar {
     pub(crate) fn new(url: &str, rule: Rule) -> Self {
+        Self::hearing(url, rule, Announced::default())
+    }
+
+    /// One that hears what writers announce.
+    pub(crate) fn hearing(url: &str, rule: Rule, announced: Announced) -> Self {
         let postgres = Postgres::new(url).unwrap();
-        Self { postgres, rule, connection: None, ended: None, reached: None }
+        Self { postgres, rule, announced, connection: None, ended: None, reached: None }
+    }
+
+    /// The newest announcement of each of these keys.
+    fn announced(&self, table: &Table, keys: &HashSet<Key>) -> Vec<Row> {
+        let announced = self.announced.lock().unwrap();
+        let last: HashMap<Key, &Row> =
+            announced.iter().map(|row| (table.key_of(row), row)).collect();
+        keys.iter().filter_map(|key| last.get(key).map(|&row| row.clone())).collect()
     }
 
     async fn run(&mut self, statements: Vec<Statement>) -> Result<Vec<Answer>> {
@@ -120,7 +142,7 @@ impl Liar {
         let Transactions { xmax, xip, .. } = &since.transactions;
         let select = "select tab, key::text from recto.changes where";
         match self.rule {
-            Rule::Right | Rule::ReplaysImages => plain(
+            Rule::Right | Rule::ReplaysImages | Rule::InOrderOfReturns => plain(
                 &format!("{select} xid >= $1::text::xid8 or xid = any($2::text[]::xid8[])"),
                 vec![Value::text(xmax.to_string()), list(xip)],
             ),
@@ -177,6 +199,9 @@ impl Feed for Liar {
     }
 
     async fn rows(&mut self, table: &'static Table, keys: &HashSet<Key>) -> Result<Vec<Row>> {
+        if self.rule == Rule::InOrderOfReturns && table.name == "owners" {
+            return Ok(self.announced(table, keys));
+        }
         let dialect = self.postgres.dialect();
         let keys: Vec<Key> = keys.iter().cloned().collect();
         let replays = self.rule == Rule::ReplaysImages && table.name == "items";

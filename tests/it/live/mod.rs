@@ -1,11 +1,20 @@
 //! Live queries against real databases: the oracle, its teeth, and faults.
 
-mod aggregate;
+mod ask;
+mod collectors;
+mod dice;
 mod doors;
 mod faults;
+mod follower;
+mod generate;
 mod judge;
+mod kinds;
 mod liar;
 mod oracle;
 mod planted;
+mod question;
+mod same;
+mod shrink;
+mod values;
 mod world;
 mod writers;

@@ -1,9 +1,15 @@
 //! The tables and questions of the oracle: every tier, every kind of condition, and triggers that
 //! write again behind everybody's back.
 
-use recto::adapter::sql::Capability;
 use recto::prelude::*;
 use recto::query::ast::Ast;
+use recto::schema::Table;
+
+use super::kinds;
+use super::kinds::Shelf;
+use super::kinds::Specimen;
+use super::kinds::Strip;
+use super::values::Backend;
 
 #[derive(Schema, Clone, Debug, Default)]
 #[schema(table = "owners")]
@@ -13,6 +19,10 @@ pub(crate) struct Owner {
     pub(crate) score: i32,
     #[schema(has_many)]
     pub(crate) items: HasMany<Item>,
+    #[schema(has_many)]
+    pub(crate) shelves: HasMany<Shelf>,
+    #[schema(has_many)]
+    pub(crate) specimens: HasMany<Specimen>,
 }
 
 #[derive(Schema, Clone, Debug, Default)]
@@ -38,11 +48,26 @@ pub(crate) struct Tally {
     pub(crate) n: i64,
 }
 
+/// All tables, which the change log watches.
+pub(crate) fn tables(backend: Backend) -> Vec<&'static Table> {
+    let mut tables = vec![Owner::table(), Item::table(), Tally::table()];
+    tables.extend([Specimen::table(), Shelf::table()]);
+    if backend == Backend::Postgres {
+        tables.push(Strip::table());
+    }
+    tables
+}
+
 /// Creates the tables, the hostile triggers and the change log.
 pub(crate) async fn create(repo: &Repo) {
-    let is_postgres = repo.dialect().supports(Capability::Listen);
-    repo.batch_sql(if is_postgres { POSTGRES } else { SQLITE }).await.unwrap();
-    let log = ChangeLog::new([Owner::table(), Item::table(), Tally::table()]);
+    let backend = Backend::of(repo);
+    let (world, kinds) = match backend {
+        Backend::Postgres => (POSTGRES, kinds::POSTGRES),
+        Backend::Sqlite => (SQLITE, kinds::SQLITE),
+    };
+    repo.batch_sql(world).await.unwrap();
+    repo.batch_sql(kinds).await.unwrap();
+    let log = ChangeLog::new(tables(backend));
     log.install(repo).await.unwrap();
     // Twice, since it may be called at every start.
     log.install(repo).await.unwrap();

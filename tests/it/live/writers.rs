@@ -3,68 +3,52 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
 use recto::prelude::*;
 use tokio::task::JoinSet;
 
+use super::collectors::collect;
+use super::dice::Dice;
+use super::values::note;
 use super::world::Item;
 use super::world::Owner;
-
-/// A small generator of numbers, so that a seed tells the whole script of one writer.
-#[derive(Debug)]
-pub(crate) struct Dice(u64);
-
-impl Dice {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed | 1)
-    }
-
-    /// A number below `sides`.
-    pub(crate) fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % sides
-    }
-
-    fn small(&mut self, sides: u64) -> i64 {
-        i64::try_from(self.roll(sides)).unwrap()
-    }
-}
 
 /// Writers at work; stopped when dropped.
 pub(crate) struct Writers {
     stop: Arc<AtomicBool>,
     tasks: JoinSet<()>,
-    commits: Arc<AtomicU64>,
 }
 
 impl Writers {
     /// `repos` each get one writer.
     pub(crate) fn start(repos: Vec<Repo>, seed: u64) -> Self {
         println!("the writers' seed is {seed}");
-        let (stop, commits) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let stop = Arc::new(AtomicBool::new(false));
         let mut tasks = JoinSet::new();
         for (number, repo) in (1_u64..).zip(repos) {
-            let (stop, commits) = (Arc::clone(&stop), Arc::clone(&commits));
+            let stop = Arc::clone(&stop);
             tasks.spawn(async move {
-                let mut dice = Dice::new(seed.wrapping_mul(number).wrapping_add(number));
-                while !stop.load(Ordering::Relaxed) {
-                    match write(&repo, &mut dice).await {
-                        Ok(()) => _ = commits.fetch_add(1, Ordering::Relaxed),
-                        Err(error) => expected(&error),
+                // What a step throws does not depend on what steps before it met.
+                for step in 0.. {
+                    if stop.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    if let Err(error) = write(&repo, &mut Dice::of(seed, number, step)).await {
+                        expected(&error);
                     }
                     tokio::task::yield_now().await;
                 }
             });
         }
-        Self { stop, tasks, commits }
+        Self { stop, tasks }
     }
 
-    pub(crate) fn commits(&self) -> u64 {
-        self.commits.load(Ordering::Relaxed)
+    /// Fails where a writer has failed; none of them ends by itself.
+    pub(crate) fn are_well(&mut self) {
+        if let Some(ended) = self.tasks.try_join_next() {
+            ended.unwrap();
+        }
     }
 
     /// Lets every writer finish what it is doing.
@@ -92,7 +76,7 @@ pub(crate) fn expected(error: &Error) {
 }
 
 async fn write(repo: &Repo, dice: &mut Dice) -> Result<(), Error> {
-    match dice.roll(24) {
+    match dice.roll(36) {
         0..=5 => insert(repo, dice).await,
         6..=9 => update(repo, dice).await,
         10..=12 => delete(repo, dice).await,
@@ -108,7 +92,8 @@ async fn write(repo: &Repo, dice: &mut Dice) -> Result<(), Error> {
         }
         19 => crowd_out(repo).await,
         20 => owners(repo, dice).await,
-        _ => raw(repo, dice).await,
+        21..=23 => raw(repo, dice).await,
+        _ => collect(repo, dice).await,
     }
 }
 
@@ -119,12 +104,7 @@ fn item(dice: &mut Dice) -> Item {
         rank: i32::try_from(dice.roll(100)).unwrap(),
         price: (dice.roll(4) != 0).then(|| Decimal::new(dice.small(3000), 2)),
         flag: dice.roll(2) == 0,
-        note: match dice.roll(4) {
-            0 => None,
-            1 => Some(String::new()),
-            2 => Some(format!("ä{}", dice.roll(9))),
-            _ => Some(format!("n{}", dice.roll(9))),
-        },
+        note: (!dice.once_in(4)).then(|| note(dice)),
         ..Item::default()
     }
 }
@@ -170,7 +150,7 @@ async fn together(repo: &Repo, dice: &mut Dice) -> Result<(), Error> {
     .await
 }
 
-fn on_purpose() -> Error {
+pub(super) fn on_purpose() -> Error {
     Error::invalid("undone on purpose")
 }
 

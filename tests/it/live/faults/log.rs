@@ -5,9 +5,9 @@ use recto::prelude::*;
 use recto::schema::Table;
 use tokio::task::JoinSet;
 
+use super::super::values::Backend;
+use super::super::world;
 use super::super::world::Item;
-use super::super::world::Owner;
-use super::super::world::Tally;
 use super::BOUND;
 use super::Scene;
 use super::Stage;
@@ -29,8 +29,8 @@ const WAITS: &str = "select count(*) from pg_stat_activity \
 
 const INSERT: &str = "insert into items (rank, flag, note) values (1, true, 'unlogged')";
 
-fn tables() -> [&'static Table; 3] {
-    [Owner::table(), Item::table(), Tally::table()]
+fn tables() -> Vec<&'static Table> {
+    world::tables(Backend::Postgres)
 }
 
 /// Does `what` to the log while the feed cannot see it, after a write that it has not seen either.

@@ -10,7 +10,7 @@ use recto::live::feed::LogFeed;
 use recto::prelude::*;
 use recto::repo::Config as RepoConfig;
 
-use super::super::judge::Follower;
+use super::super::follower::Follower;
 use super::super::judge::Judge;
 use super::super::oracle::seed;
 use super::super::world;

@@ -17,8 +17,8 @@ use recto::schema::Table;
 use recto::value::Key;
 use recto::value::Row;
 
+use super::super::dice::Dice;
 use super::super::world::Item;
-use super::super::writers::Dice;
 use super::BOUND;
 use super::Scene;
 use super::Stage;
@@ -143,7 +143,7 @@ async fn a_feed_that_fails_anywhere_is_exact_whenever_it_speaks() {
     let stones = Stones::default();
     let mut scene = scene(&stage.repo, &stones).await;
     let writers = stage.writers().await;
-    stones.put(Kind::Some(Dice::new(7)));
+    stones.put(Kind::Some(Dice::of(7, 0, 0)));
     let mut fresh = Vec::new();
     for round in 0..5 {
         scene.goes_on(70).await;
