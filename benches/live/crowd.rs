@@ -23,6 +23,9 @@ const HEARTBEAT: Duration = Duration::from_secs(30);
 /// How many join at once.
 const AT_THE_DOOR: usize = 8;
 
+/// How long it may take until all are there.
+const PATIENCE: Duration = Duration::from_mins(2);
+
 /// What one of them was told.
 #[derive(Debug, Default)]
 pub(crate) struct Heard {
@@ -46,20 +49,35 @@ pub(crate) struct Crowd {
 
 impl Crowd {
     /// Lets clients watch, each these rooms.
-    pub(crate) async fn gather(tongue: Tongue, address: &str, rooms: Vec<Vec<i64>>) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// How many were there when patience ended, or the server hung up, before all of them.
+    pub(crate) async fn gather(
+        tongue: Tongue,
+        address: &str,
+        rooms: Vec<Vec<i64>>,
+    ) -> Result<Self, usize> {
         let joining = rooms.into_iter().enumerate().map(async |(number, rooms)| {
-            let socket = tongue.join(address, number, &rooms).await;
-            (socket, rooms)
+            let socket = tongue.join(address, number, &rooms).await?;
+            Some((socket, rooms))
         });
         let count = Arc::<AtomicU64>::default();
         let (mut heard, mut watchers) = (Vec::new(), JoinSet::new());
-        let mut joined = futures::stream::iter(joining).buffer_unordered(AT_THE_DOOR);
-        while let Some((socket, rooms)) = joined.next().await {
-            let own = Arc::new(Mutex::new(Heard { rooms, ..Heard::default() }));
-            heard.push(Arc::clone(&own));
-            watchers.spawn(watch(socket, own, Arc::clone(&count)));
+        let everybody = async {
+            let mut joined = futures::stream::iter(joining).buffer_unordered(AT_THE_DOOR);
+            while let Some(one) = joined.next().await {
+                let Some((socket, rooms)) = one else { return false };
+                let own = Arc::new(Mutex::new(Heard { rooms, ..Heard::default() }));
+                heard.push(Arc::clone(&own));
+                watchers.spawn(watch(socket, own, Arc::clone(&count)));
+            }
+            true
+        };
+        match tokio::time::timeout(PATIENCE, everybody).await {
+            Ok(true) => Ok(Self { heard, count, _watchers: watchers }),
+            Ok(false) | Err(_) => Err(heard.len()),
         }
-        Self { heard, count, _watchers: watchers }
     }
 
     /// How many messages arrived, counted once for each who heard it.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::live::crowd::Crowd;
 use crate::live::machine;
 use crate::live::machine::Meter;
 use crate::live::many::Figures;
@@ -56,7 +57,7 @@ pub(crate) fn run(report: &mut Report, cluster: &Cluster, minutes: u64) {
 
 async fn server(system: System, cluster: &Cluster, long: Duration) -> Vec<String> {
     let mut place = Place::open(system, cluster).await;
-    let mut crowd = place.gather(SUBSCRIBERS).await;
+    let mut crowd = gather(&place).await;
     let meter = Meter::start();
     let before = Step::take(&mut place, &crowd, By::Others, RATE, EACH).await;
     let mut memory = vec![before.memory];
@@ -68,7 +69,7 @@ async fn server(system: System, cluster: &Cluster, long: Duration) -> Vec<String
             memory.push(step.memory);
         }
         drop(crowd);
-        crowd = place.gather(SUBSCRIBERS).await;
+        crowd = gather(&place).await;
     }
     let after = Step::take(&mut place, &crowd, By::Others, RATE, EACH).await;
     memory.push(after.memory);
@@ -79,6 +80,11 @@ async fn server(system: System, cluster: &Cluster, long: Duration) -> Vec<String
     };
     let name = system.name().to_owned();
     vec![name, memory.join(", "), figure(&before), figure(&after), share(meter.others())]
+}
+
+async fn gather(place: &Place) -> Crowd {
+    let crowd = place.gather(SUBSCRIBERS).await;
+    crowd.unwrap_or_else(|joined| panic!("{joined} of {SUBSCRIBERS} could join"))
 }
 
 async fn results(shape: Shape, minutes: u64) -> Vec<String> {

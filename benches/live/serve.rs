@@ -12,13 +12,15 @@ use recto::prelude::*;
 
 use crate::live::figures::now;
 use crate::live::machine;
-use crate::live::socket::BOUND;
 use crate::live::support::process::Program;
 use crate::room::Message;
 use crate::web;
 
 /// Longer than any measurement takes.
 const LONG: Duration = Duration::from_hours(1);
+
+/// Longer than any server takes to start.
+const START: Duration = Duration::from_mins(1);
 
 /// A server that runs; killed when dropped, with all it started.
 pub(crate) struct Serving {
@@ -37,7 +39,7 @@ impl Serving {
     /// Starts a program that says `ready ADDRESS PID`.
     pub(crate) async fn start(path: &Path, arguments: &[&str]) -> Self {
         let mut program = Program::start(path, arguments, &[]);
-        let line = program.line("its address", BOUND, |line| line.starts_with("ready ")).await;
+        let line = program.line("its address", START, |line| line.starts_with("ready ")).await;
         let mut words = line.split(' ').skip(1);
         let mut word = || words.next().expect("it says where it is, and its number").to_owned();
         let (address, pid) = (word(), word().parse().expect("the number of a process"));

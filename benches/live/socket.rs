@@ -14,8 +14,8 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
-/// Longer than any answer takes, of any system.
-pub(crate) const BOUND: Duration = Duration::from_mins(1);
+/// Longer than any answer takes.
+const BOUND: Duration = Duration::from_mins(1);
 
 /// What a client buffers: its kin are a thousand in one process.
 const BUFFER: usize = 16 * 1024;
@@ -29,19 +29,19 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    /// Connects, and says nothing.
-    pub(crate) async fn connect(request: impl IntoClientRequest + Unpin) -> Self {
+    /// Connects, and says nothing; `None` where the server does not want that.
+    pub(crate) async fn connect(request: impl IntoClientRequest + Unpin) -> Option<Self> {
         let config = WebSocketConfig::default().read_buffer_size(BUFFER).write_buffer_size(0);
         let connected =
             tokio_tungstenite::connect_async_with_config(request, Some(config), true).await;
-        let (stream, _) = connected.expect("the server lets everybody in");
-        Self { stream, last_ref: 1, heartbeat: None }
+        let (stream, _) = connected.ok()?;
+        Some(Self { stream, last_ref: 1, heartbeat: None })
     }
 
     /// Connects to Recto and joins with these queries.
     pub(crate) async fn join(address: &str, client: &str, queries: Json) -> Self {
         let url = format!("ws://{address}/socket/websocket?vsn=2.0.0");
-        let mut socket = Self::connect(url).await;
+        let mut socket = Self::connect(url).await.expect("the server lets everybody in");
         socket.heartbeat = Some(json!([null, "0", "phoenix", "heartbeat", {}]));
         let payload = json!({"client": client, "queries": queries});
         socket.say(&json!(["1", "1", "live:bench", "phx_join", payload])).await;
@@ -80,19 +80,14 @@ impl Socket {
         }
     }
 
-    /// The next text that `is_it`.
-    pub(crate) async fn hear_of(&mut self, what: &str, is_it: impl Fn(&str) -> bool) -> Utf8Bytes {
-        let found = async {
-            loop {
-                let text = self.hear().await;
-                let text = text.unwrap_or_else(|| panic!("the server hung up before {what}"));
-                if is_it(&text) {
-                    return text;
-                }
+    /// The next text that `is_it`; `None` when the server hung up before.
+    pub(crate) async fn hear_of(&mut self, is_it: impl Fn(&str) -> bool) -> Option<Utf8Bytes> {
+        loop {
+            let text = self.hear().await?;
+            if is_it(&text) {
+                return Some(text);
             }
-        };
-        let found = tokio::time::timeout(BOUND, found).await;
-        found.unwrap_or_else(|_| panic!("the server does not say {what}"))
+        }
     }
 
     pub(crate) async fn say(&mut self, frame: &Json) {
@@ -102,7 +97,8 @@ impl Socket {
 
     async fn answer(&mut self, reference: &str) -> Json {
         let start = format!("[\"1\",\"{reference}\",\"live:bench\",\"phx_reply\"");
-        let text = self.hear_of("an answer", |text| text.starts_with(&start)).await;
+        let text = self.hear_of(|text| text.starts_with(&start)).await;
+        let text = text.expect("the server does not hang up");
         let mut frame: Json = serde_json::from_str(&text).expect("the server speaks JSON");
         assert_eq!(frame[4]["status"], "ok", "the server says {text}");
         frame[4]["response"].take()

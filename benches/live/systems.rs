@@ -142,7 +142,11 @@ impl Place {
     }
 
     /// Lets so many subscribers watch, each one room.
-    pub(crate) async fn gather(&self, subscribers: usize) -> Crowd {
+    ///
+    /// # Errors
+    ///
+    /// As [`Crowd::gather`].
+    pub(crate) async fn gather(&self, subscribers: usize) -> Result<Crowd, usize> {
         let tongue = match self.system {
             System::RectoPostgres | System::RectoSqlite => Tongue::Recto,
             System::Floor | System::Requery => Tongue::Path,

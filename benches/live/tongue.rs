@@ -28,8 +28,8 @@ pub(crate) enum Tongue {
 
 impl Tongue {
     /// Connects client `number`, and returns when it has its rooms' messages (where the system
-    /// sends them) or is subscribed.
-    pub(crate) async fn join(self, address: &str, number: usize, rooms: &[i64]) -> Socket {
+    /// sends them) or is subscribed; `None` when the server hangs up instead.
+    pub(crate) async fn join(self, address: &str, number: usize, rooms: &[i64]) -> Option<Socket> {
         match self {
             Self::Recto => {
                 let query = |room: &i64| {
@@ -37,12 +37,12 @@ impl Tongue {
                     (format!("m{room}"), query)
                 };
                 let queries: Map<String, Json> = rooms.iter().map(query).collect();
-                Socket::join(address, "", queries.into()).await
+                Some(Socket::join(address, "", queries.into()).await)
             }
             Self::Path => {
-                let mut socket = Socket::connect(format!("ws://{address}/{}", rooms[0])).await;
-                socket.hear_of("the room", |_| true).await;
-                socket
+                let mut socket = Socket::connect(format!("ws://{address}/{}", rooms[0])).await?;
+                socket.hear_of(|_| true).await?;
+                Some(socket)
             }
             Self::Zero => zero(address, number, rooms).await,
             Self::Parse => parse(address, rooms).await,
@@ -50,7 +50,7 @@ impl Tongue {
     }
 }
 
-async fn zero(address: &str, number: usize, rooms: &[i64]) -> Socket {
+async fn zero(address: &str, number: usize, rooms: &[i64]) -> Option<Socket> {
     // Groups are kept in the database, so that two crowds must not share names.
     let group = format!("g{number}-{}", crate::live::figures::now());
     let url = format!(
@@ -60,8 +60,8 @@ async fn zero(address: &str, number: usize, rooms: &[i64]) -> Socket {
     let protocol = STANDARD.encode("{}").replace('=', "%3D");
     let protocol = HeaderValue::from_str(&protocol).expect("it is text");
     request.headers_mut().insert("sec-websocket-protocol", protocol);
-    let mut socket = Socket::connect(request).await;
-    socket.hear_of("hello", |text| text.starts_with("[\"connected\"")).await;
+    let mut socket = Socket::connect(request).await?;
+    socket.hear_of(|text| text.starts_with("[\"connected\"")).await?;
     let put = |room: &i64| json!({"op": "put", "hash": format!("latest{room}"), "name": "latest", "args": [room]});
     let wanted: Vec<Json> = rooms.iter().map(put).collect();
     let columns = json!({
@@ -75,22 +75,22 @@ async fn zero(address: &str, number: usize, rooms: &[i64]) -> Socket {
     let mut missing = rooms.len();
     while 0 < missing {
         let got = |text: &str| text.contains("\"gotQueriesPatch\"");
-        let text = socket.hear_of("the rows", got).await;
+        let text = socket.hear_of(got).await?;
         let (_, got) = text.split_once("\"gotQueriesPatch\"").expect("it is there");
         let got = got.split(']').next().unwrap_or_default();
         missing = missing.saturating_sub(got.matches("\"hash\"").count());
     }
-    socket
+    Some(socket)
 }
 
-async fn parse(address: &str, rooms: &[i64]) -> Socket {
-    let mut socket = Socket::connect(format!("ws://{address}/parse")).await;
+async fn parse(address: &str, rooms: &[i64]) -> Option<Socket> {
+    let mut socket = Socket::connect(format!("ws://{address}/parse")).await?;
     socket.say(&json!({"op": "connect", "applicationId": "bench"})).await;
-    socket.hear_of("hello", |text| text.contains("\"op\":\"connected\"")).await;
+    socket.hear_of(|text| text.contains("\"op\":\"connected\"")).await?;
     for room in rooms {
         let query = json!({"className": "Message", "where": {"room_id": room}});
         socket.say(&json!({"op": "subscribe", "requestId": room, "query": query})).await;
-        socket.hear_of("yes", |text| text.contains("\"op\":\"subscribed\"")).await;
+        socket.hear_of(|text| text.contains("\"op\":\"subscribed\"")).await?;
     }
-    socket
+    Some(socket)
 }
