@@ -34,6 +34,7 @@ mod live {
     pub(crate) mod step;
     pub(crate) mod support;
     pub(crate) mod systems;
+    pub(crate) mod tick;
     pub(crate) mod timed;
     pub(crate) mod tongue;
     pub(crate) mod wal;
@@ -57,6 +58,7 @@ use crate::live::report::Report;
 use crate::live::scale;
 use crate::live::serve;
 use crate::live::sqlite_price;
+use crate::live::tick;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -95,6 +97,7 @@ fn run(options: &Options) {
             Part::Scale => scale::run(&mut report, options.most),
             Part::Joins => scale::joins(&mut report, &cluster),
             Part::Growth => growth::run(&mut report, &cluster, options.minutes),
+            Part::Ticks => tick::run(&cluster),
             Part::Price => {
                 let each = each(Duration::from_millis(600));
                 price::open(&mut report, &cluster, each);

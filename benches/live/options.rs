@@ -9,6 +9,7 @@ pub(crate) const USAGE: &str = "usage: cargo bench --bench live -- [PART…] [OP
   scale             what many live results cost, to have and to leave alone
   joins             what a change costs under joins and aggregates, beside asking again
   price             what a watched table costs its writers
+  ticks             what one look at the log costs, in parts; printed only, not part of `all`
   growth            speed and memory before and after minutes of load; not part of `all`
   all               everything else (the default)
 
@@ -28,11 +29,13 @@ pub(crate) enum Part {
     Joins,
     Price,
     Growth,
+    Ticks,
 }
 
 impl Part {
     const ALL: [Self; 4] = [Self::EndToEnd, Self::Scale, Self::Joins, Self::Price];
-    const KNOWN: [Self; 5] = [Self::EndToEnd, Self::Scale, Self::Joins, Self::Price, Self::Growth];
+    const KNOWN: [Self; 6] =
+        [Self::EndToEnd, Self::Scale, Self::Joins, Self::Price, Self::Growth, Self::Ticks];
 
     fn word(self) -> &'static str {
         match self {
@@ -41,6 +44,7 @@ impl Part {
             Self::Joins => "joins",
             Self::Price => "price",
             Self::Growth => "growth",
+            Self::Ticks => "ticks",
         }
     }
 }

@@ -13,56 +13,83 @@ use crate::adapter::Answer;
 use crate::adapter::Statement;
 use crate::error::Error;
 use crate::error::Result;
+use crate::value::Row;
 use crate::value::Value;
 
 /// Writes the marker of a new epoch, unless another process was first.
 pub(super) const MARK: &str = "insert into recto.epoch default values on conflict do nothing";
 
-/// The state, what tells lives of the database apart, and which tables are watched.
-const STATE: &str = "select pg_current_snapshot()::text, \
-    coalesce((select id::text from recto.epoch), ''), \
-    (select born::text from recto.epoch), \
-    (select system_identifier::text from pg_control_system()), \
-    (select xid::text from recto.floor), \
-    (select coalesce(array_agg(relid order by relid), '{}')::text from recto.watched)";
+/// The state, what tells lives of the database apart, and where the log begins.
+macro_rules! state {
+    () => {
+        "pg_current_snapshot()::text, \
+        coalesce((select id::text from recto.epoch), ''), \
+        (select born::text from recto.epoch), \
+        (select system_identifier::text from pg_control_system()), \
+        (select xid::text from recto.floor)"
+    };
+}
 
-/// The log is never analyzed, but its index is always right: for this statement alone the planner
-/// may not scan.
-const BY_INDEX: &str = "set local enable_seqscan = off";
+/// The same beside an answer: whoever loads a result asks it in the transaction of its query.
+const POSITION: &str = concat!("select ", state!());
 
-const AS_USUAL: &str = "set local enable_seqscan = on";
+/// The state, which tables are watched, and their shape: that of their partitions at any depth, and
+/// whether the triggers are on. What changes there may change rows without a word in the log.
+///
+/// Every change of a definition leaves rows of the catalog with other transactions, so the sum of
+/// their numbers tells, at a third of the price of names; a table that is renamed keeps them, hence
+/// its name. The age of a transaction is the cheapest way from its number to an integer; rows that
+/// were frozen in the manner of old versions have none, and are not new.
+const LOOK: &str = concat!(
+    "with recursive kin (oid) as ( \
+        select unnest($1::text::oid[]) \
+        union all \
+        select i.inhrelid from kin join pg_inherits i on i.inhparent = kin.oid) \
+    select ",
+    state!(),
+    ", (select coalesce(array_agg(relid order by relid), '{}')::text from recto.watched), \
+    concat_ws(',', \
+        (select count(*) from kin), \
+        (select sum(c.relfilenode::bigint + c.relnamespace::bigint + hashtext(c.relname)) \
+            from kin join pg_class c on c.oid = kin.oid), \
+        (select concat(count(*), ':', sum(age(a.xmin)) - count(*) * age('100'::xid)) \
+            from pg_attribute a where a.attrelid = any($1::text::oid[]) and 0 < a.attnum \
+            and a.xmin <> '1'::xid and a.xmin <> '2'::xid), \
+        (select concat(count(*), ':', sum(age(t.xmin)) - count(*) * age('100'::xid)) \
+            from kin join pg_trigger t on t.tgrelid = kin.oid \
+            where t.xmin <> '1'::xid and t.xmin <> '2'::xid))"
+);
 
 const NEW: &str = "select tab, key::text from recto.changes where xid >= $1::text::xid8 \
     union all \
     select tab, key::text from recto.changes where xid = any($2::text[]::xid8[])";
 
-/// The shape of the watched tables, of their partitions at any depth, and whether the triggers are
-/// on: what changes here may change rows without a word in the log. Every change of a definition
-/// leaves rows of the catalog with later transactions, so their numbers and files tell, at a third
-/// of the price of names; a table that is renamed keeps both, hence its name.
-const SHAPE: &str = "with recursive kin (oid) as ( \
-        select unnest($1::text::oid[]) \
-        union all \
-        select i.inhrelid from kin join pg_inherits i on i.inhparent = kin.oid) \
-    select concat_ws(',', \
-        (select count(*) from kin), \
-        (select sum(c.relfilenode::bigint + c.relnamespace::bigint + hashtext(c.relname)) \
-            from kin join pg_class c on c.oid = kin.oid), \
-        (select sum(xmin::text::bigint) from pg_attribute \
-            where attrelid = any($1::text::oid[]) and 0 < attnum), \
-        (select sum(t.xmin::text::bigint) from kin join pg_trigger t on t.tgrelid = kin.oid))";
+/// The settings of the feed's own connection.
+///
+/// Its few statements are asked again and again, so they are planned once; the log is never
+/// analyzed, but its index is always right, so the planner may not scan; and no JIT, since the price
+/// the planner puts on a forbidden scan would have each look compiled, for 400 ms.
+pub(super) const SESSION: &str = "set recto.notify = 'off'; set jit = off; \
+    set plan_cache_mode = force_generic_plan; set enable_seqscan = off";
+
+/// What other people's queries are planned with, until the end of the transaction.
+pub(super) const AS_USUAL: &str = "select set_config('plan_cache_mode', 'auto', true), \
+    set_config('enable_seqscan', 'on', true)";
 
 /// The statements of one look; `watched` are the tables that the last one told of.
 pub(super) fn look(since: Option<&Position>, watched: &str) -> Vec<Statement> {
-    let mut statements = vec![plain(STATE, Vec::new()), plain(SHAPE, vec![Value::text(watched)])];
+    let mut statements = vec![plain(LOOK, vec![Value::text(watched)])];
     if let Some(Position { at: At::Transactions(earlier), .. }) = since {
         let running = earlier.xip.iter().map(|xid| Value::text(xid.to_string())).collect();
         let params = vec![Value::text(earlier.xmax.to_string()), Value::Array(running)];
-        statements.push(plain(BY_INDEX, Vec::new()));
         statements.push(plain(NEW, params));
-        statements.push(plain(AS_USUAL, Vec::new()));
     }
     statements
+}
+
+/// The statement that tells where an answer in the same snapshot stands.
+pub(super) fn position() -> Statement {
+    plain(POSITION, Vec::new())
 }
 
 fn text(value: &Value) -> &str {
@@ -76,34 +103,45 @@ fn lost_entries(earlier: &Transactions, now: &Transactions, born: &str) -> bool 
     earlier.xip.iter().any(|&xid| xid < born && now.shows(xid))
 }
 
-/// Reads the answers to [`look`], the answer to `begin` in front.
-pub(super) fn read(answers: Vec<Answer>, since: Option<&Position>) -> Result<Look> {
-    let mut answers = answers.into_iter().skip(1).map(|answer| answer.rows);
-    let state = answers.next().and_then(|mut rows| rows.pop());
-    let state = state.ok_or_else(|| Error::invalid("the database told no snapshot"))?;
-    let shape = answers.next().and_then(|mut rows| rows.pop());
-    let [snapshot, marker, born, system, floor, watched] = state.values() else {
+/// The epoch, the transactions, the first of this epoch, and the floor of the log.
+fn read_state(values: &[Value]) -> Result<(Position, &str, u64)> {
+    let [snapshot, marker, born, system, floor, ..] = values else {
         return Err(Error::invalid("the database told no snapshot"));
     };
     let transactions: Transactions = text(snapshot).parse()?;
-    let floor: u64 = text(floor).parse().unwrap_or(u64::MAX);
-    let reaches_back = match since {
-        Some(Position { at: At::Transactions(earlier), .. }) => {
-            floor <= earlier.xmin && !lost_entries(earlier, &transactions, text(born))
-        }
-        _ => true,
-    };
     let epoch = if text(marker).is_empty() {
         String::new()
     } else {
         format!("{}-{}", text(system), text(marker))
     };
+    let position = Position { epoch: epoch.into(), at: At::Transactions(transactions) };
+    Ok((position, text(born), text(floor).parse().unwrap_or(u64::MAX)))
+}
+
+/// Reads the answer to [`position`].
+pub(super) fn read_position(answer: &Answer) -> Result<Position> {
+    let state = answer.rows.first().map(Row::values).unwrap_or_default();
+    read_state(state).map(|(position, ..)| position)
+}
+
+/// Reads the answers to [`look`], the answer to `begin` in front.
+pub(super) fn read(answers: Vec<Answer>, since: Option<&Position>) -> Result<Look> {
+    let mut answers = answers.into_iter().skip(1).map(|answer| answer.rows);
+    let state = answers.next().and_then(|mut rows| rows.pop());
+    let state = state.ok_or_else(|| Error::invalid("the database told no snapshot"))?;
+    let (position, born, floor) = read_state(state.values())?;
+    let reaches_back = match (since, &position.at) {
+        (Some(Position { at: At::Transactions(earlier), .. }), At::Transactions(now)) => {
+            floor <= earlier.xmin && !lost_entries(earlier, now, born)
+        }
+        _ => true,
+    };
+    let rest = |place: usize| state.values().get(place).map(text).unwrap_or_default().to_owned();
     Ok(Look {
-        position: Position { epoch: epoch.into(), at: At::Transactions(transactions) },
-        fingerprint: shape.map(|row| text(&row.values()[0]).to_owned()).unwrap_or_default(),
-        watched: text(watched).to_owned(),
+        watched: rest(5),
+        fingerprint: rest(6),
+        position,
         reaches_back,
-        // Behind the answer to the first `set`.
-        entries: answers.nth(1).unwrap_or_default(),
+        entries: answers.next().unwrap_or_default(),
     })
 }

@@ -59,6 +59,8 @@ pub struct LogFeed {
     position: Option<(Position, String)>,
     /// Where the present tick stands.
     reached: Option<(Position, String)>,
+    /// Whether statements that are not the feed's own may be planned in this tick.
+    is_as_usual: bool,
 }
 
 /// The connection a tick reads on.
@@ -71,10 +73,6 @@ enum Seat {
     /// One of the pool's, for the time of a tick: an in-memory database has but one.
     Leased(Lease),
 }
-
-/// The settings of the feed's own connection to PostgreSQL. No JIT: the price the planner puts on a
-/// forbidden scan would have the look at the log compiled each time, for 400 ms.
-const SESSION: &str = "set jit = off; set recto.notify = 'off'";
 
 pub(crate) fn plain(sql: &str, params: Vec<Value>) -> Statement {
     Statement { sql: sql.into(), params, kinds: Arc::from([]), effect: Effect::None }
@@ -93,7 +91,8 @@ impl LogFeed {
             ));
         }
         let watched = "{}".to_owned();
-        Ok(Self { repo, seat: Seat::Empty, watched, position: None, reached: None })
+        let (position, reached) = (None, None);
+        Ok(Self { repo, seat: Seat::Empty, watched, position, reached, is_as_usual: false })
     }
 
     async fn sit(&mut self) -> Result<()> {
@@ -111,7 +110,7 @@ impl LogFeed {
             } else {
                 let mut connection = pool.detach(Access::Read).await?;
                 if is_postgres(&self.repo) {
-                    connection.batch(SESSION).await?;
+                    connection.batch(postgres_source::SESSION).await?;
                 }
                 Seat::Own(connection)
             };
@@ -142,6 +141,7 @@ impl LogFeed {
         tokio::time::timeout(limit, self.sit()).await.unwrap_or_else(|_| {
             Err(Error::new(ErrorKind::Timeout(limit), "no connection to the database for the feed"))
         })?;
+        self.is_as_usual = !is_postgres(&self.repo);
         let begin = plain(self.repo.dialect().begin(Begin::Snapshot), Vec::new());
         let since = self.position.as_ref().map(|(position, _)| position.clone());
         if is_postgres(&self.repo) {
@@ -212,9 +212,14 @@ impl Feed for LogFeed {
         Ok(Tick { position: look.position, news, touched })
     }
 
-    async fn read(&mut self, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>> {
+    async fn read(&mut self, mut statements: Vec<Statement>) -> Result<Vec<Vec<Row>>> {
+        let own = usize::from(!self.is_as_usual);
+        if !self.is_as_usual {
+            statements.insert(0, plain(postgres_source::AS_USUAL, Vec::new()));
+            self.is_as_usual = true;
+        }
         let answers = self.run(statements).await?;
-        Ok(answers.into_iter().map(|answer| answer.rows).collect())
+        Ok(answers.into_iter().skip(own).map(|answer| answer.rows).collect())
     }
 
     async fn rows(&mut self, table: &'static Table, keys: &HashSet<Key>) -> Result<Vec<Row>> {
@@ -226,7 +231,8 @@ impl Feed for LogFeed {
             kinds: table.columns.iter().map(|column| column.kind).collect(),
             effect: Effect::None,
         };
-        Ok(self.read(vec![statement]).await?.pop().unwrap_or_default())
+        let mut answers = self.run(vec![statement]).await?;
+        Ok(answers.pop().unwrap_or_default().rows)
     }
 
     async fn end(&mut self, outcome: Outcome) {
@@ -235,6 +241,14 @@ impl Feed for LogFeed {
             && let Some(reached) = reached
         {
             self.position = Some(reached);
+        }
+        if let Seat::Own(connection) = &mut self.seat
+            && is_postgres(&self.repo)
+        {
+            // Nothing was written, so that going back is as good as any end, and nobody need wait
+            // for it: the next look travels behind it.
+            connection.abandon();
+            return;
         }
         let end = match outcome {
             Outcome::Done => "commit",
@@ -264,19 +278,16 @@ impl Feed for LogFeed {
 /// As [`Repo::snapshot`].
 pub(crate) async fn load(repo: &Repo, statement: Statement) -> Result<(Vec<Row>, Position)> {
     let is_postgres = is_postgres(repo);
-    let state =
-        if is_postgres { postgres_source::look(None, "{}") } else { sqlite_source::look(None) };
-    let state_count = state.len();
-    let statements: Vec<Statement> = state.into_iter().chain([statement]).collect();
-    let work = async |repo: Repo| repo.run(statements, Access::Read).await;
+    let position =
+        if is_postgres { postgres_source::position() } else { sqlite_source::position() };
+    let work = async |repo: Repo| repo.run(vec![position, statement], Access::Read).await;
     let mut answers: Vec<Answer> = repo.snapshot(work).await?;
-    let rows = answers.split_off(state_count).pop().unwrap_or_default().rows;
-    // What reads a look expects the answer to `begin` in front.
-    answers.insert(0, Answer::default());
-    let look = if is_postgres {
-        postgres_source::read(answers, None)?
+    let rows = answers.pop().unwrap_or_default().rows;
+    let state = answers.pop().unwrap_or_default();
+    let position = if is_postgres {
+        postgres_source::read_position(&state)?
     } else {
-        sqlite_source::read(answers, None)?
+        sqlite_source::read_position(state)?
     };
-    Ok((rows, look.position))
+    Ok((rows, position))
 }

@@ -26,6 +26,16 @@ pub(super) fn look(since: Option<&Position>) -> Vec<Statement> {
     statements
 }
 
+/// The statement that tells where an answer in the same snapshot stands.
+pub(super) fn position() -> Statement {
+    plain(STATE, Vec::new())
+}
+
+/// Reads the answer to [`position`].
+pub(super) fn read_position(answer: Answer) -> Result<Position> {
+    read(vec![Answer::default(), answer], None).map(|look| look.position)
+}
+
 /// Reads the answers to [`look`], the answer to `begin` in front.
 pub(super) fn read(answers: Vec<Answer>, since: Option<&Position>) -> Result<Look> {
     let mut answers = answers.into_iter().skip(1).map(|answer| answer.rows);
