@@ -11,7 +11,6 @@ use super::super::feed::Tick;
 use super::super::feed::snapshot::Position;
 use super::super::mailbox::Event;
 use super::super::mailbox::Name;
-use super::super::result::Rows;
 use super::super::result::Stage;
 use super::super::result::Touch;
 use super::super::router::ResultId;
@@ -150,9 +149,8 @@ impl Engine {
     /// Folds touched rows into one result.
     pub(super) fn fold_result(&mut self, id: ResultId, touches: &[Touch]) {
         let Some(result) = self.results.get_mut(&id) else { return };
-        let Rows::Ordered(ordered) = &mut result.rows else { return };
-        result.unsent.extend(ordered.fold(&result.plan, &result.params, touches));
-        if ordered.needs_refill(&result.plan) {
+        result.unsent.extend(result.rows.fold(&result.plan, &result.params, touches));
+        if result.rows.needs_refill(&result.plan) {
             self.dry.insert(id);
         }
         self.note(id);
@@ -176,6 +174,9 @@ impl Engine {
         }
         if !result.unsent.is_empty() {
             self.changed.insert(id);
+        }
+        if result.rows.is_in_doubt() {
+            self.give_up(id);
         }
     }
 

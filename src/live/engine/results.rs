@@ -83,7 +83,7 @@ impl Engine {
         let Some(result) = self.results.get_mut(&id) else { return };
         let (plan, params) = (Arc::clone(&result.plan), Arc::clone(&result.params));
         let family = result.family;
-        match (plan.tier, &plan.join) {
+        match (result.tier(), &plan.join) {
             (Tier::Rerun, _) => {
                 for table in tables(&plan.plan) {
                     self.router.add_rerun(table, id);
@@ -94,7 +94,7 @@ impl Engine {
                     family.add(join, &params, id);
                 }
             }
-            (Tier::Row | Tier::Window | Tier::Join, _) => {
+            (Tier::Row | Tier::Window | Tier::Aggregate | Tier::Join, _) => {
                 let anchor = plan.anchor.map(|anchor| (anchor.column, anchor.values(&params)));
                 self.router.add(plan.plan.ast.root(), anchor, id);
             }
@@ -107,7 +107,7 @@ impl Engine {
             return;
         }
         let (plan, params) = (&result.plan, &result.params);
-        match (plan.tier, &plan.join) {
+        match (result.tier(), &plan.join) {
             (Tier::Rerun, _) => {
                 for table in tables(&plan.plan) {
                     self.router.remove_rerun(table, id);
@@ -120,7 +120,7 @@ impl Engine {
                     family.hold(part, id, false);
                 }
             }
-            (Tier::Row | Tier::Window | Tier::Join, _) => {
+            (Tier::Row | Tier::Window | Tier::Aggregate | Tier::Join, _) => {
                 let table = plan.plan.ast.root();
                 let anchor = plan.anchor.map(|anchor| (anchor.column, anchor.values(params)));
                 self.router.remove(table, anchor, id);
@@ -129,6 +129,17 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// Has the database asked for a result that memory alone no longer answers: now, and at every
+    /// tick that touches its tables.
+    pub(super) fn give_up(&mut self, id: ResultId) {
+        let Some(mut result) = self.results.remove(&id) else { return };
+        self.unroute(id, &result);
+        result.give_up();
+        self.results.insert(id, result);
+        self.dry.insert(id);
+        self.route(id);
     }
 
     /// Lets a result go.
@@ -184,7 +195,7 @@ impl Engine {
     /// What a result holds beside what the plain question answered in the same snapshot.
     pub(crate) fn audited(&self, id: ResultId, truth: Vec<Row>) -> Option<Audited> {
         let result = self.results.get(&id)?;
-        let mut truth = result.keyed(truth);
+        let mut truth = result.keyed_answer(truth);
         if result.plan.is_by_key() {
             truth.sort_unstable_by(|left, right| left.key.cmp(&right.key));
         }
@@ -193,7 +204,7 @@ impl Engine {
             // The version that this tick makes, if it makes one.
             version: self.version + u64::from(!self.changed.is_empty()),
             bind: result.view.bind,
-            tier: result.plan.tier,
+            tier: result.tier(),
             will_change,
             held: result.rows.shown(&result.plan).to_vec(),
             truth,

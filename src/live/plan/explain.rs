@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::LivePlan;
 use super::Tier;
+use crate::live::result::MOST_CONTRIBUTIONS;
 use crate::query::Plan;
 
 /// What keeping a question current takes; printed by `explain_live`.
@@ -41,7 +42,8 @@ impl Explanation {
             let table = shape.sources[usize::from(anchor.source)].table;
             table.columns[usize::from(anchor.column)].field
         });
-        let has_window = live.tier != Tier::Rerun && shape.limit.is_some();
+        let has_window =
+            !matches!(live.tier, Tier::Aggregate | Tier::Rerun) && shape.limit.is_some();
         Self {
             tier: live.tier,
             tables: tables(&live.plan),
@@ -57,6 +59,7 @@ fn memory(tier: Tier) -> &'static str {
     match tier {
         Tier::Row => "every row of the answer",
         Tier::Window => "the window, what comes before it, and the overscan",
+        Tier::Aggregate => "the groups, and what each matching row contributes to them",
         Tier::Join => "the rows, and which keys of which table they rest on",
         Tier::Rerun => "the rows of the answer, to tell what changed",
     }
@@ -70,6 +73,10 @@ fn database(live: &LivePlan, has_window: bool) -> String {
     };
     match (live.tier, &live.join) {
         (Tier::Row | Tier::Window, _) => format!("none per change{refill}"),
+        (Tier::Aggregate, _) => format!(
+            "none per change; one run per tick once more than {MOST_CONTRIBUTIONS} rows match, or \
+             values come that only the database can add up"
+        ),
         (Tier::Join, Some(join)) if join.is_shared => format!(
             "one statement per touched table and tick, by key, for all results of the shape{refill}"
         ),

@@ -19,6 +19,8 @@ pub(crate) use self::join::JoinPlan;
 pub(crate) use self::join::MANY_ROWS;
 pub(crate) use self::join::Touching;
 use self::sorter::Sorter;
+use super::result::Aggregation;
+use super::result::Question;
 use crate::adapter::Effect;
 use crate::adapter::Statement;
 use crate::adapter::sql;
@@ -42,6 +44,8 @@ pub enum Tier {
     Row,
     /// The same up to a limit, with an overscan behind it.
     Window,
+    /// Groups of rows of one table, folded in memory from what each row contributes.
+    Aggregate,
     /// Rows of several tables, or of one that only the database can filter: the rows that rest on
     /// a touched one are read by its key, in one statement for all results of the shape.
     Join,
@@ -54,6 +58,7 @@ impl fmt::Display for Tier {
         f.write_str(match self {
             Self::Row => "row",
             Self::Window => "window",
+            Self::Aggregate => "aggregate",
             Self::Join => "join",
             Self::Rerun => "re-run",
         })
@@ -106,6 +111,8 @@ pub(crate) struct LivePlan {
     pub(crate) anchor: Option<Anchor>,
     /// What the join tier needs.
     pub(crate) join: Option<JoinPlan>,
+    /// What the aggregate tier needs.
+    pub(crate) aggregation: Option<Aggregation>,
     /// The columns that clients see.
     pub(crate) outputs: Arc<[Output]>,
     /// Rows held behind the window.
@@ -127,7 +134,8 @@ impl LivePlan {
     pub(crate) fn new(ast: &Ast, semantics: Semantics, dialect: &dyn Dialect) -> Result<Self> {
         let mut plan = Plan::new(ast)?;
         let outputs = plan.outputs().collect();
-        let tier = tier(&plan, semantics);
+        let aggregation = Aggregation::new(&plan, semantics);
+        let tier = if aggregation.is_some() { Tier::Aggregate } else { tier(&plan, semantics) };
         let (sorter, join) = match tier {
             Tier::Join => {
                 let sorter = Sorter::of_items(&mut plan, semantics);
@@ -135,11 +143,11 @@ impl LivePlan {
                 (sorter, Some(join))
             }
             Tier::Row | Tier::Window => (Sorter::of_root(&plan, semantics), None),
-            Tier::Rerun => (Sorter::by_key(), None),
+            Tier::Aggregate | Tier::Rerun => (Sorter::by_key(), None),
         };
-        let mut held = plan.clone();
+        let mut held = aggregation.as_ref().map_or_else(|| plan.clone(), |of| of.load.clone());
         let mut overscan_rows = 0;
-        if tier != Tier::Rerun
+        if !matches!(tier, Tier::Aggregate | Tier::Rerun)
             && let Some(limit) = plan.ast.shape.limit
         {
             overscan_rows = overscan(limit);
@@ -148,8 +156,10 @@ impl LivePlan {
         }
         Ok(Self {
             tier,
-            anchor: anchor(&plan).filter(|_| matches!(tier, Tier::Row | Tier::Window)),
+            anchor: anchor(&plan)
+                .filter(|_| matches!(tier, Tier::Row | Tier::Window | Tier::Aggregate)),
             join,
+            aggregation,
             outputs,
             overscan: overscan_rows,
             semantics,
@@ -163,6 +173,12 @@ impl LivePlan {
     /// The statement that asks the question plainly.
     pub(crate) fn asking(&self, params: &[Value]) -> Statement {
         self.shown.with(params.to_vec())
+    }
+
+    /// The question with these parameters, in the aggregate tier.
+    pub(crate) fn aggregating<'a>(&'a self, params: &'a [Value]) -> Option<Question<'a>> {
+        let aggregation = self.aggregation.as_ref()?;
+        Some(Question { aggregation, plan: &self.plan, params })
     }
 
     /// The statement that reads the held rows.

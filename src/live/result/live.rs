@@ -20,6 +20,7 @@ use super::super::step::Snapshot;
 use super::super::step::Step;
 use super::super::step::Version;
 use super::super::step::View;
+use super::Groups;
 use super::Ordered;
 use super::Rows;
 use crate::adapter::Statement;
@@ -84,6 +85,7 @@ impl LiveResult {
     pub(crate) fn new(family: FamilyId, plan: Arc<LivePlan>, ast: &Ast) -> Self {
         let rows = match plan.tier {
             Tier::Row | Tier::Window | Tier::Join => Rows::Ordered(Ordered::new(&plan)),
+            Tier::Aggregate => Rows::Groups(Groups::default()),
             Tier::Rerun => Rows::Rerun(Vec::new()),
         };
         Self {
@@ -111,19 +113,46 @@ impl LiveResult {
         matches!(self.stage, Stage::Loaded(..))
     }
 
-    /// The statement that reads the rows it holds.
-    pub(crate) fn holding(&self) -> Statement {
-        self.plan.holding(&self.params)
+    /// How it is kept: as its shape is, unless it gave that up.
+    pub(crate) fn tier(&self) -> Tier {
+        match &self.rows {
+            Rows::Rerun(_) => Tier::Rerun,
+            Rows::Ordered(_) | Rows::Groups(_) => self.plan.tier,
+        }
     }
 
-    /// Gives the rows their keys.
+    /// Has the database asked from now on.
+    pub(crate) fn give_up(&mut self) {
+        self.rows = Rows::Rerun(self.rows.shown(&self.plan).to_vec());
+    }
+
+    /// The statement that reads the rows it holds.
+    pub(crate) fn holding(&self) -> Statement {
+        match &self.rows {
+            Rows::Rerun(_) => self.plan.asking(&self.params),
+            Rows::Ordered(_) | Rows::Groups(_) => self.plan.holding(&self.params),
+        }
+    }
+
+    /// Gives the rows that [`LiveResult::holding`] read their keys.
     pub(crate) fn keyed(&self, rows: Vec<Row>) -> Vec<Keyed> {
+        match (&self.rows, &self.plan.aggregation) {
+            (Rows::Groups(_), Some(aggregation)) => {
+                let rows = rows.into_iter();
+                rows.map(|row| Keyed { key: aggregation.key_of(&row), row }).collect()
+            }
+            (Rows::Groups(_) | Rows::Ordered(_) | Rows::Rerun(_), _) => self.keyed_answer(rows),
+        }
+    }
+
+    /// Gives rows of the answer their keys.
+    pub(crate) fn keyed_answer(&self, rows: Vec<Row>) -> Vec<Keyed> {
         rows.into_iter().map(|row| Keyed { key: self.plan.plan.key_of(&row), row }).collect()
     }
 
     /// Makes the loaded rows the present ones; nobody has seen any before.
     pub(crate) fn activate(&mut self, rows: Vec<Keyed>, version: Version) {
-        self.rows.replace(&self.plan, rows);
+        self.rows.replace(&self.plan, &self.params, rows);
         self.stage = Stage::Live;
         self.reaches_back_to = version;
     }
@@ -131,7 +160,7 @@ impl LiveResult {
     /// Takes rows as the database has them now.
     pub(crate) fn replace(&mut self, rows: Vec<Row>) {
         let rows = self.keyed(rows);
-        self.unsent.extend(self.rows.replace(&self.plan, rows));
+        self.unsent.extend(self.rows.replace(&self.plan, &self.params, rows));
     }
 
     pub(crate) fn cursor(&self, node: u64, version: Version) -> Cursor {

@@ -3,12 +3,12 @@
 //! **Invariant:** folding ticks into a result gives the rows that asking again at the last tick's
 //! snapshot gives.
 
-#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "the engine takes it up next"))]
 mod aggregate;
 mod live;
 mod ordered;
 mod parts;
 
+pub(crate) use self::aggregate::{Aggregation, Groups, MOST_CONTRIBUTIONS, Question};
 pub(crate) use self::live::{LiveResult, Stage};
 pub(crate) use self::ordered::{Ordered, Touch};
 pub(crate) use self::parts::Part;
@@ -16,12 +16,15 @@ use super::patch::Keyed;
 use super::patch::Op;
 use super::patch::diff;
 use super::plan::LivePlan;
+use crate::value::Value;
 
 /// The rows of a live result and the way they are kept.
 #[derive(Debug)]
 pub(crate) enum Rows {
     /// Row, window and join tiers: folded in memory.
     Ordered(Ordered),
+    /// Aggregate tier: folded in memory, unless in doubt.
+    Groups(Groups),
     /// Re-run tier: asked again when touched.
     Rerun(Vec<Keyed>),
 }
@@ -31,14 +34,24 @@ impl Rows {
     pub(crate) fn shown(&self, plan: &LivePlan) -> &[Keyed] {
         match self {
             Self::Ordered(ordered) => ordered.shown(plan),
+            Self::Groups(groups) => groups.shown(&plan.plan),
             Self::Rerun(rows) => rows,
         }
     }
 
     /// Takes rows as the database has them now, and returns the steps of the shown rows.
-    pub(crate) fn replace(&mut self, plan: &LivePlan, rows: Vec<Keyed>) -> Vec<Op> {
+    pub(crate) fn replace(
+        &mut self,
+        plan: &LivePlan,
+        params: &[Value],
+        rows: Vec<Keyed>,
+    ) -> Vec<Op> {
         match self {
             Self::Ordered(ordered) => ordered.replace(plan, rows),
+            Self::Groups(groups) => {
+                let question = plan.aggregating(params).expect("groups have an aggregation");
+                groups.replace(question, rows)
+            }
             Self::Rerun(held) => {
                 let mut rows = rows;
                 if plan.is_by_key() {
@@ -52,10 +65,39 @@ impl Rows {
         }
     }
 
+    /// Folds touched rows in, and returns the steps of the shown rows.
+    pub(crate) fn fold(&mut self, plan: &LivePlan, params: &[Value], touches: &[Touch]) -> Vec<Op> {
+        match self {
+            Self::Ordered(ordered) => ordered.fold(plan, params, touches),
+            Self::Groups(groups) => {
+                let question = plan.aggregating(params).expect("groups have an aggregation");
+                groups.fold(question, touches)
+            }
+            Self::Rerun(_) => Vec::new(),
+        }
+    }
+
+    /// True when there are too few rows to fill the window, although there are more.
+    pub(crate) fn needs_refill(&self, plan: &LivePlan) -> bool {
+        match self {
+            Self::Ordered(ordered) => ordered.needs_refill(plan),
+            Self::Groups(_) | Self::Rerun(_) => false,
+        }
+    }
+
+    /// True when memory alone no longer answers the question.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        match self {
+            Self::Groups(groups) => groups.is_in_doubt(),
+            Self::Ordered(_) | Self::Rerun(_) => false,
+        }
+    }
+
     /// The rows of sources that the held rows rest on.
     pub(crate) fn held(&self) -> Vec<Part> {
         match self {
             Self::Ordered(ordered) => ordered.held(),
+            Self::Groups(groups) => groups.keys().map(|key| (0, key.clone())).collect(),
             Self::Rerun(_) => Vec::new(),
         }
     }
@@ -64,6 +106,10 @@ impl Rows {
     pub(crate) fn take_moved(&mut self) -> Vec<(Part, bool)> {
         match self {
             Self::Ordered(ordered) => ordered.take_moved(),
+            Self::Groups(groups) => {
+                let moved = groups.take_moved().into_iter();
+                moved.map(|(key, is_held)| ((0, key), is_held)).collect()
+            }
             Self::Rerun(_) => Vec::new(),
         }
     }

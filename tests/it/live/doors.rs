@@ -98,7 +98,7 @@ fn tiers_are_named(live: &Live) {
     let window = from::<Item>().order_by(|i| i.rank.desc()).limit(5);
     assert_eq!(tier(live.explain_live(&window).unwrap()), (Tier::Window, None));
     let counts = from::<Item>().select(|_| count());
-    assert_eq!(tier(live.explain_live(&counts).unwrap()), (Tier::Rerun, None));
+    assert_eq!(tier(live.explain_live(&counts).unwrap()), (Tier::Aggregate, None));
     let text = live.explain_live(&of_owner).unwrap().to_string();
     assert!(text.starts_with("tier     row\ntables   items\nrouted   by owner_id\n"), "{text}");
 }

@@ -1,5 +1,6 @@
 //! Live queries against real databases: the oracle, its teeth, and faults.
 
+mod aggregate;
 mod ask;
 mod collectors;
 mod dice;

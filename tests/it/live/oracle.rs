@@ -36,7 +36,8 @@ const ROUND: u64 = 5_000;
 
 /// What every tier must have of all versions, in per cent. The share of a tier that occurs at all
 /// by chance is about what its questions have among all questions; half of that is enough.
-const TIERS: [(&str, u64); 4] = [("row", 5), ("window", 8), ("join", 5), ("re-run", 5)];
+const TIERS: [(&str, u64); 5] =
+    [("row", 5), ("window", 8), ("aggregate", 4), ("join", 5), ("re-run", 3)];
 
 /// How many versions a run compares: `RECTO_ORACLE_VERSIONS`, or `fallback`.
 fn wanted(fallback: u64) -> u64 {

@@ -2,6 +2,7 @@
 
 use super::MOST_CONTRIBUTIONS;
 use super::accumulator::Keeps;
+use super::ranking::Ruler;
 use crate::query::Plan;
 use crate::query::ast::Function;
 use crate::query::ast::Item;
@@ -11,10 +12,34 @@ use crate::query::ast::Shape;
 use crate::query::eval::Arithmetic;
 use crate::query::eval::Evaluator;
 use crate::query::eval::Semantics;
+use crate::value::Key;
 use crate::value::Kind;
+use crate::value::Row;
+use crate::value::Value;
 
-/// How the groups of one question are kept.
-#[derive(Clone, Debug)]
+/// One question of a shape whose groups are kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Question<'a> {
+    pub(crate) aggregation: &'a Aggregation,
+    pub(crate) plan: &'a Plan,
+    pub(crate) params: &'a [Value],
+}
+
+impl<'a> Question<'a> {
+    /// Tells which rows contribute.
+    pub(super) fn filter(self) -> Evaluator<'a> {
+        Evaluator::planned(&self.plan.ast.shape, self.params, self.aggregation.semantics)
+    }
+
+    /// Tells which groups are shown, and in which order.
+    pub(super) fn ruler(self) -> Ruler<'a> {
+        let (shape, semantics) = (&self.plan.ast.shape, self.aggregation.semantics);
+        Ruler { plan: self.plan, evaluator: Evaluator::of_groups(shape, self.params, semantics) }
+    }
+}
+
+/// How the groups of the questions of one shape are kept.
+#[derive(Debug)]
 pub(crate) struct Aggregation {
     /// Reads the contributions of the matching rows: [`Aggregation::columns`], in order.
     pub(crate) load: Plan,
@@ -178,6 +203,11 @@ impl Aggregation {
         // One more than are kept tells that there are too many.
         ast.shape.limit = Some(MOST_CONTRIBUTIONS + 1);
         Plan::new(&ast).ok()
+    }
+
+    /// The key of the row that a contribution is of.
+    pub(crate) fn key_of(&self, contribution: &Row) -> Key {
+        self.key.iter().map(|&column| contribution.values()[column].clone()).collect()
     }
 
     /// How sums and means are made.

@@ -10,16 +10,15 @@ use super::accumulator::Accumulator;
 use super::accumulator::Doubt;
 use super::aggregation::Aggregation;
 use super::aggregation::Leaf;
+use super::aggregation::Question;
 use super::ranking::Change;
 use super::ranking::Ranked;
 use super::ranking::Ranking;
-use super::ranking::Ruler;
 use crate::live::patch::Keyed;
 use crate::live::patch::Op;
 use crate::live::patch::diff;
 use crate::live::result::Touch;
 use crate::query::Plan;
-use crate::query::eval::Evaluator;
 use crate::value::Key;
 use crate::value::Row;
 use crate::value::Value;
@@ -99,7 +98,7 @@ impl Groups {
     }
 
     /// The keys that came or went since the last call, and whether they contribute now.
-    pub(crate) fn take_held_changes(&mut self) -> Vec<(Key, bool)> {
+    pub(crate) fn take_moved(&mut self) -> Vec<(Key, bool)> {
         let moved = std::mem::take(&mut self.moved);
         let is_held = |key: Key| {
             let is_held = self.contributions.contains_key(&key);
@@ -110,26 +109,20 @@ impl Groups {
 
     /// Takes all contributions as [`Aggregation::load`] read them, and returns the steps of the
     /// shown rows.
-    pub(crate) fn replace(
-        &mut self,
-        aggregation: &Aggregation,
-        plan: &Plan,
-        rows: &[Row],
-    ) -> Vec<Op> {
+    pub(crate) fn replace(&mut self, question: Question<'_>, rows: Vec<Keyed>) -> Vec<Op> {
         self.moved.extend(self.contributions.drain().map(|(key, _)| key));
         self.by_key.clear();
         self.is_in_doubt = MOST_CONTRIBUTIONS < rows.len() as u64;
         if self.is_in_doubt {
             return Vec::new();
         }
-        for row in rows {
-            let source = Source::Loaded(row);
-            self.add(aggregation, source.key(aggregation, &aggregation.key), source);
+        for Keyed { key, row } in rows {
+            self.add(question.aggregation, key, Source::Loaded(&row));
         }
-        self.add_only_group(aggregation, plan);
+        self.add_only_group(question);
         let mut ranked = Vec::with_capacity(self.by_key.len());
         for (key, group) in &mut self.by_key {
-            match rank(aggregation, plan, key, group) {
+            match rank(question, key, group) {
                 Ok(shown) => {
                     ranked.extend(shown.clone());
                     group.shown = shown;
@@ -140,9 +133,9 @@ impl Groups {
         if self.is_in_doubt {
             return Vec::new();
         }
-        let before = self.shown(plan).to_vec();
-        self.ranking.replace(ruler(aggregation, plan), ranked);
-        diff(&before, self.shown(plan))
+        let before = self.shown(question.plan).to_vec();
+        self.ranking.replace(question.ruler(), ranked);
+        diff(&before, self.shown(question.plan))
     }
 
     /// Folds touched rows in, and returns the steps of the shown rows.
@@ -150,16 +143,11 @@ impl Groups {
     /// # Cost
     ///
     /// That of the touched rows and of the groups they were in and are in.
-    pub(crate) fn fold(
-        &mut self,
-        aggregation: &Aggregation,
-        plan: &Plan,
-        touches: &[Touch],
-    ) -> Vec<Op> {
+    pub(crate) fn fold(&mut self, question: Question<'_>, touches: &[Touch]) -> Vec<Op> {
         if self.is_in_doubt {
             return Vec::new();
         }
-        let filter = Evaluator::planned(&plan.ast.shape, &plan.ast.params, aggregation.semantics);
+        let (aggregation, filter) = (question.aggregation, question.filter());
         let mut dirty: HashSet<Key> = HashSet::new();
         for (key, row) in touches {
             dirty.extend(self.remove(aggregation, key));
@@ -168,23 +156,23 @@ impl Groups {
             }
         }
         self.is_in_doubt |= MOST_CONTRIBUTIONS < self.contributions.len() as u64;
-        let changes = dirty.into_iter().filter_map(|key| self.change(aggregation, plan, key));
+        let changes = dirty.into_iter().filter_map(|key| self.change(question, key));
         let changes: Vec<Change> = changes.collect();
         if self.is_in_doubt {
             return Vec::new();
         }
-        self.ranking.fold(ruler(aggregation, plan), changes)
+        self.ranking.fold(question.ruler(), changes)
     }
 
     /// How a group that rows came into or left is shown now.
-    fn change(&mut self, aggregation: &Aggregation, plan: &Plan, key: Key) -> Option<Change> {
+    fn change(&mut self, question: Question<'_>, key: Key) -> Option<Change> {
         let group = self.by_key.get_mut(&key)?;
         let old = group.shown.take().map(|shown| shown.rank);
-        if group.row_count == 0 && !plan.ast.shape.group_by.is_empty() {
+        if group.row_count == 0 && !question.plan.ast.shape.group_by.is_empty() {
             self.by_key.remove(&key);
             return Some(Change { key, old, new: None });
         }
-        let Ok(new) = rank(aggregation, plan, &key, group) else {
+        let Ok(new) = rank(question, &key, group) else {
             self.is_in_doubt = true;
             return None;
         };
@@ -193,10 +181,10 @@ impl Groups {
     }
 
     /// Without `group by` there is one group, whether rows are in it or not.
-    fn add_only_group(&mut self, aggregation: &Aggregation, plan: &Plan) {
-        if plan.ast.shape.group_by.is_empty() {
+    fn add_only_group(&mut self, question: Question<'_>) {
+        if question.plan.ast.shape.group_by.is_empty() {
             let key = Key::from(Vec::new());
-            self.by_key.entry(key).or_insert_with(|| Group::new(aggregation));
+            self.by_key.entry(key).or_insert_with(|| Group::new(question.aggregation));
         }
     }
 
@@ -232,18 +220,9 @@ impl Groups {
     }
 }
 
-fn ruler<'a>(aggregation: &Aggregation, plan: &'a Plan) -> Ruler<'a> {
-    let (shape, params) = (&plan.ast.shape, &plan.ast.params);
-    Ruler { plan, evaluator: Evaluator::of_groups(shape, params, aggregation.semantics) }
-}
-
 /// How a group is shown; `None` where the question leaves it out.
-fn rank(
-    aggregation: &Aggregation,
-    plan: &Plan,
-    key: &Key,
-    group: &Group,
-) -> Result<Option<Ranked>, Doubt> {
+fn rank(question: Question<'_>, key: &Key, group: &Group) -> Result<Option<Ranked>, Doubt> {
+    let Question { aggregation, plan, .. } = question;
     if !group.accumulators.iter().all(Accumulator::is_certain) {
         return Err(Doubt);
     }
@@ -258,7 +237,7 @@ fn rank(
             }
         };
     }
-    if !ruler(aggregation, plan).evaluator.passes(&values) {
+    if !question.ruler().evaluator.passes(&values) {
         return Ok(None);
     }
     let row = plan.items.iter().map(|item| values[item.node.index()].clone()).collect();

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::Aggregation;
 use super::Groups;
+use super::Question;
 use crate::live::patch::Keyed;
 use crate::live::replica::Replica;
 use crate::live::result::Touch;
@@ -114,20 +115,24 @@ prop_compose! {
 }
 
 /// The contributions that the database would send.
-fn contributions(aggregation: &Aggregation, sales: &Sales) -> Vec<Row> {
+fn contributions(aggregation: &Aggregation, sales: &Sales) -> Vec<Keyed> {
     let shape = &aggregation.load.ast.shape;
     let params = &aggregation.load.ast.params;
     let filter = crate::query::eval::Evaluator::planned(shape, params, aggregation.semantics);
     let matching = sales.values().filter(|row| filter.matches(row.values()));
     let columns = &aggregation.columns;
-    matching
-        .map(|row| columns.iter().map(|&column| row.values()[column].clone()).collect())
-        .collect()
+    let contribution =
+        |row: &Row| -> Row { columns.iter().map(|&column| row.values()[column].clone()).collect() };
+    matching.map(contribution).map(|row| Keyed { key: aggregation.key_of(&row), row }).collect()
+}
+
+fn question<'a>(aggregation: &'a Aggregation, plan: &'a Plan) -> Question<'a> {
+    Question { aggregation, plan, params: &plan.ast.params }
 }
 
 fn loaded(aggregation: &Aggregation, plan: &Plan, sales: &Sales) -> Groups {
     let mut groups = Groups::default();
-    groups.replace(aggregation, plan, &contributions(aggregation, sales));
+    groups.replace(question(aggregation, plan), contributions(aggregation, sales));
     groups
 }
 
@@ -159,7 +164,7 @@ proptest! {
                         None => sales.remove(&key),
                     };
                 }
-                let ops = groups.fold(&aggregation, &plan, &touches);
+                let ops = groups.fold(question(&aggregation, &plan), &touches);
                 let anew = loaded(&aggregation, &plan, &sales);
                 prop_assert_eq!(groups.is_in_doubt(), anew.is_in_doubt(), "{}", name);
                 if groups.is_in_doubt() {
@@ -170,7 +175,7 @@ proptest! {
                 }
                 prop_assert_eq!(groups.shown(&plan), anew.shown(&plan), "{}", name);
                 prop_assert_eq!(replica.rows(), groups.shown(&plan), "{}", name);
-                for (key, is_held) in groups.take_held_changes() {
+                for (key, is_held) in groups.take_moved() {
                     prop_assert_eq!(is_held, anew.keys().any(|held| *held == key));
                 }
                 prop_assert_eq!(groups.keys().count(), anew.keys().count());
@@ -230,9 +235,9 @@ fn equal_keys_in_two_spellings_are_left_to_the_database() {
         (Key::from(vec![Value::Int(id)]), Some(Row::from(values)))
     };
     let mut groups = Groups::default();
-    groups.replace(&aggregation, &plan, &[]);
-    groups.fold(&aggregation, &plan, &[sale(1, "1.0"), sale(2, "2.0")]);
+    groups.replace(question(&aggregation, &plan), Vec::new());
+    groups.fold(question(&aggregation, &plan), &[sale(1, "1.0"), sale(2, "2.0")]);
     assert!(!groups.is_in_doubt());
-    groups.fold(&aggregation, &plan, &[sale(1, "2.00")]);
+    groups.fold(question(&aggregation, &plan), &[sale(1, "2.00")]);
     assert!(groups.is_in_doubt());
 }

@@ -20,7 +20,7 @@ mod groups;
 mod law;
 mod ranking;
 
-pub(crate) use self::aggregation::Aggregation;
+pub(crate) use self::aggregation::{Aggregation, Question};
 pub(crate) use self::groups::Groups;
 
 /// How many rows may contribute to a result that is kept in memory; one with more is asked again.
