@@ -18,8 +18,12 @@ use crate::value::Kind;
 ///
 /// # Backends
 ///
-/// PostgreSQL: tables and trigger functions in a schema `recto`, one trigger per watched table; the
-/// caller must own the tables. SQLite: tables named `recto_…` and three triggers per watched table;
+/// PostgreSQL: tables and trigger functions in a schema `recto`, and triggers `recto_log…` on each
+/// watched table; the caller must own the tables. The triggers run once for a statement; those of
+/// partitioned tables, of partitions and heirs, and of tables that replication fills run for each
+/// row, at several times the price for writes of many rows. A table that becomes one of these is to
+/// be installed anew: until then every live query is asked again when anything was committed, and
+/// what came through the parent or by replication alone is noticed at a heartbeat. SQLite: tables named `recto_…` and three triggers per watched table;
 /// `insert or replace` by a program that does not set `recursive_triggers` hides the rows it
 /// displaces through a unique index other than the primary key.
 ///

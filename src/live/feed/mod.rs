@@ -7,6 +7,7 @@
 mod log;
 mod postgres_log;
 mod postgres_source;
+mod postgres_trigger;
 pub(super) mod retention;
 pub mod snapshot;
 pub(super) mod source;

@@ -2,23 +2,15 @@
 //!
 //! The log is unlogged, so that writers pay no WAL for it: a crash empties it, together with the
 //! marker beside it that names the epoch. A feed that finds another marker asks everything again.
-//!
-//! The trigger function runs as its owner, since a writer may have no rights on the schema `recto`.
-//! It names the schema of everything in it, operators included, so that a writer's search path
-//! decides nothing; setting a path of its own would cost it a fifth of its time. It notifies unless told not to by the setting `recto.notify`:
-//! processes that ring the bell themselves set it on their connections, and so may an administrator
-//! (`alter database … set recto.notify = 'off'`) where many foreign writers would queue behind the
-//! server's notify lock, or where transactions are prepared in two phases.
 
 use std::fmt::Write;
 
+use super::postgres_trigger::function;
+use super::postgres_trigger::watch;
 use crate::adapter::sql::Dialect;
-use crate::adapter::sql::quoted_name;
 use crate::adapter::sql::quoted_table;
 use crate::error::Result;
-use crate::schema::Column;
 use crate::schema::Table;
-use crate::value::Kind;
 
 /// One row where a log is installed.
 pub(super) const EXISTS: &str = "select 1 from pg_catalog.pg_tables \
@@ -58,101 +50,9 @@ create table if not exists recto.watched (
 );
 ";
 
-/// The key of `row` (`old` or `new`) as a JSON array.
-fn key(table: &Table, row: &str, dialect: &dyn Dialect) -> Result<String> {
-    let part = |column: &Column| -> Result<String> {
-        let name = format!("{row}.{}", quoted_name(column.name, dialect)?);
-        // As text JSON would show bytes as the session wants them, not in one form.
-        Ok(if column.kind == Kind::Bytes {
-            format!("pg_catalog.encode({name}, 'hex')")
-        } else {
-            name
-        })
-    };
-    let parts: Vec<String> = table.key_columns().map(part).collect::<Result<_>>()?;
-    Ok(format!("pg_catalog.jsonb_build_array({})", parts.join(", ")))
-}
-
-fn literal(text: &str) -> String {
+/// `text` as SQL writes it.
+pub(super) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
-}
-
-/// The quoted name of the trigger function of a table.
-fn function(table: &Table) -> String {
-    let clean: String =
-        table.name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-    // Long names are told apart by a hash, since identifiers end at 63 bytes.
-    let hash =
-        table.name.bytes().fold(5381_u32, |hash, byte| hash.wrapping_mul(33) ^ u32::from(byte));
-    let short: String = clean.chars().take(40).collect();
-    format!("recto.\"log_{short}_{hash:08x}\"")
-}
-
-/// A number that tells scripts apart; the same in every build.
-fn digest(script: &str) -> String {
-    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    format!("{:016x}", script.bytes().fold(0xcbf2_9ce4_8422_2325, step))
-}
-
-/// Makes a table watched, unless it is already: any change to a trigger waits for writers, has
-/// others wait for it, and has every live query asked again.
-fn watch(table: &Table, dialect: &dyn Dialect) -> Result<String> {
-    let script = trigger(table, dialect)?;
-    let (name, digest) = (literal(table.name), digest(&script));
-    let regclass = literal(&quoted_table(table, dialect)?);
-    Ok(format!(
-        "
-do $install$ begin
-if not exists (
-    select 1 from recto.watched w
-    where w.tab = {name} and w.script = '{digest}' and w.relid = {regclass}::regclass
-        and 2 = (select count(*) from pg_trigger t where t.tgrelid = w.relid
-            and t.tgname in ('recto_log', 'recto_log_truncate') and t.tgenabled = 'A')
-) then
-{script}
-insert into recto.watched (tab, relid, script) values ({name}, {regclass}::regclass, '{digest}')
-    on conflict (tab) do update set relid = excluded.relid, script = excluded.script;
-end if;
-end $install$;
-"
-    ))
-}
-
-fn trigger(table: &Table, dialect: &dyn Dialect) -> Result<String> {
-    let (name, function) = (literal(table.name), function(table));
-    let (old, new) = (key(table, "old", dialect)?, key(table, "new", dialect)?);
-    let target = quoted_table(table, dialect)?;
-    Ok(format!(
-        "
-create or replace function {function}() returns trigger language plpgsql
-security definer as $recto$
-begin
-    if tg_op operator(pg_catalog.=) 'INSERT' then
-        insert into recto.changes (tab, op, key) values ({name}, 'i', {new});
-    elsif tg_op operator(pg_catalog.=) 'DELETE' then
-        insert into recto.changes (tab, op, key) values ({name}, 'd', {old});
-    elsif tg_op operator(pg_catalog.=) 'UPDATE' then
-        insert into recto.changes (tab, op, key) values ({name}, 'u', {new});
-        if {old} operator(pg_catalog.<>) {new} then
-            insert into recto.changes (tab, op, key) values ({name}, 'u', {old});
-        end if;
-    else
-        insert into recto.changes (tab, op) values ({name}, 't');
-    end if;
-    if coalesce(pg_catalog.current_setting('recto.notify', true), '') operator(pg_catalog.<>) 'off' then
-        perform pg_catalog.pg_notify('{CHANNEL}', '');
-    end if;
-    return null;
-end
-$recto$;
-create or replace trigger recto_log after insert or update or delete on {target}
-    for each row execute function {function}();
-create or replace trigger recto_log_truncate after truncate on {target}
-    for each statement execute function {function}();
-alter table {target} enable always trigger recto_log;
-alter table {target} enable always trigger recto_log_truncate;
-"
-    ))
 }
 
 /// The script that creates what is missing.
@@ -182,6 +82,8 @@ pub(super) fn remove(tables: &[&Table], all: bool, dialect: &dyn Dialect) -> Res
         write!(
             script,
             "drop trigger if exists recto_log on {target};
+drop trigger if exists recto_log_update on {target};
+drop trigger if exists recto_log_delete on {target};
 drop trigger if exists recto_log_truncate on {target};
 drop function if exists {function}();
 delete from recto.watched where tab = {name};

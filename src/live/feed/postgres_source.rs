@@ -36,6 +36,9 @@ const POSITION: &str = concat!("select ", state!());
 /// The state, which tables are watched, and their shape: that of their partitions at any depth, and
 /// whether the triggers are on. What changes there may change rows without a word in the log.
 ///
+/// Where a table came to be written in ways that its triggers for statements do not see, each state
+/// counts as another shape, until the log is installed anew.
+///
 /// Every change of a definition leaves rows of the catalog with other transactions, so the sum of
 /// their numbers tells, at a third of the price of names; a table that is renamed keeps them, hence
 /// its name. The age of a transaction is the cheapest way from its number to an integer; rows that
@@ -55,7 +58,11 @@ const LOOK: &str = concat!(
         (select concat(count(*), ':', sum(age(a.xmin)) - count(*) * age('100'::xid)) \
             from pg_attribute a where a.attrelid = any($1::text::oid[]) and 0 < a.attnum \
             and a.xmin <> '1'::xid and a.xmin <> '2'::xid), \
-        (select concat(count(*), ':', sum(age(t.xmin)) - count(*) * age('100'::xid)) \
+        (select concat(count(*), ':', sum(age(t.xmin)) - count(*) * age('100'::xid), \
+                case when bool_or(t.tgname = 'recto_log' and t.tgnewtable is not null and ( \
+                    exists (select from pg_inherits h where h.inhrelid = t.tgrelid) or \
+                    exists (select from pg_subscription_rel s where s.srrelid = t.tgrelid))) \
+                then pg_current_snapshot()::text end) \
             from kin join pg_trigger t on t.tgrelid = kin.oid \
             where t.xmin <> '1'::xid and t.xmin <> '2'::xid))"
 );

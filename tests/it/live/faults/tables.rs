@@ -125,6 +125,82 @@ async fn partitions_of_partitions() {
         .await;
 }
 
+const PLAIN: &str = "
+    create table readings (place text not null, number bigint not null, value integer not null,
+        primary key (place, number));
+";
+
+/// A trigger that runs once for a statement hears nothing of statements on the parent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_that_becomes_a_partition_or_an_heir() {
+    let query = || from::<Reading>().order_by(|r| (r.place.asc(), r.number.asc()));
+    for [below, apart] in [
+        [
+            "create table all_readings (place text not null, number bigint not null,
+                value integer not null, primary key (place, number)) partition by list (place);
+             alter table all_readings attach partition readings default",
+            "alter table all_readings detach partition readings",
+        ],
+        [
+            "create table all_readings (number bigint not null, value integer not null);
+             alter table readings inherit all_readings",
+            "alter table readings no inherit all_readings",
+        ],
+    ] {
+        let mut watched = Watched::<Reading>::new(PLAIN, query).await;
+        let through_the_parent = "update all_readings set value = value + 1";
+        watched
+            .follows(&[
+                "insert into readings select 'a', n, n from generate_series(1, 5) n",
+                below,
+                through_the_parent,
+                "insert into readings values ('b', 1, 1)",
+            ])
+            .await;
+        for _ in 0..2 {
+            ChangeLog::new([Reading::table()]).install(&watched.repo).await.unwrap();
+            watched
+                .follows(&[
+                    through_the_parent,
+                    "update readings set number = number + 100",
+                    "delete from all_readings where number % 2 = 0",
+                ])
+                .await;
+        }
+        watched.follows(&[apart, "update readings set value = 0"]).await;
+        ChangeLog::new([Reading::table()]).install(&watched.repo).await.unwrap();
+        watched
+            .follows(&[
+                "update readings set number = number + 100",
+                "delete from readings where number % 3 = 0",
+                "truncate readings",
+            ])
+            .await;
+    }
+}
+
+/// Plans are kept: one that was made for a single row must do for many.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_row_and_then_many() {
+    let query = || from::<Reading>().order_by(|r| (r.place.asc(), r.number.asc()));
+    let mut watched = Watched::<Reading>::new(PLAIN, query).await;
+    watched
+        .follows(&[
+            "insert into readings values ('a', 0, 0);
+             update readings set value = 1;
+             insert into readings select 'a', n, n from generate_series(1, 5000) n;
+             update readings set number = 0 - number where 0 < number;
+             delete from readings where number % 2 = 0;
+             update readings set number = 9000 + number where number < -4000",
+            "with moved as (update readings set number = number + 1 where number = 0)
+                insert into readings values ('b', 1, 1), ('b', 2, 2)
+                on conflict (place, number) do update set value = -1",
+            "insert into readings values ('b', 2, 2), ('b', 3, 3)
+                on conflict (place, number) do update set value = -1",
+        ])
+        .await;
+}
+
 const KEYS: &str = "
     create table keys (label text, at timestamptz, day date, token bytea, id uuid,
         number smallint, value integer not null);
