@@ -9,6 +9,7 @@ use crate::adapter::Connection;
 use crate::adapter::postgres::PostgresDialect;
 use crate::adapter::sql::Dialect;
 use crate::query::eval::Arithmetic;
+use crate::query::eval::Letters;
 
 /// Notes what is asked of its connections, and waits where a statement says `wait`.
 #[derive(Clone, Debug, Default)]
@@ -87,6 +88,7 @@ impl Connection for Noted {
             text_by_bytes: true,
             like_folds_ascii: false,
             arithmetic: Arithmetic::Numeric,
+            letters: Letters::Locale,
         }
     }
 

@@ -18,7 +18,7 @@ use crate::value::ToValue;
 use crate::value::Value;
 
 /// Ties an expression to the query it was made in.
-type Brand<'q> = PhantomData<fn(&'q ()) -> &'q ()>;
+pub(super) type Brand<'q> = PhantomData<fn(&'q ()) -> &'q ()>;
 
 /// A column of one source of a query.
 pub struct Col<'q, T> {
@@ -64,7 +64,7 @@ impl<T> fmt::Debug for Expr<'_, T> {
 }
 
 impl<T> Expr<'_, T> {
-    fn of(tree: Tree) -> Self {
+    pub(super) fn of(tree: Tree) -> Self {
         Self { tree, types: PhantomData, brand: PhantomData }
     }
 }
@@ -79,9 +79,30 @@ pub trait IntoExpr<'q, T> {
     fn into_tree(self) -> Tree;
 }
 
+/// Source numbers from here on are of a question around the one they stand in: see [`raised`].
+const OUTER: u16 = 1 << 12;
+
+/// The number of a source as one question further in sees it.
+///
+/// # Panics
+///
+/// When it is seen from more questions further in than can stand in each other.
+pub(super) fn raised(source: u16) -> u16 {
+    source.checked_add(OUTER).expect("a row is seen from at most fifteen questions further in")
+}
+
+/// A column of a source, which may be of a question around this one.
+pub(super) fn column(source: u16, column: u16) -> Tree {
+    let (up, source) = (source / OUTER, source % OUTER);
+    Tree::leaf(match up {
+        0 => Node::Column { source, column },
+        up => Node::Outer { up, source, column },
+    })
+}
+
 impl<'q, T: FromValue> IntoExpr<'q, T::Inner> for Col<'q, T> {
     fn into_tree(self) -> Tree {
-        Tree::leaf(Node::Column { source: self.source, column: self.column })
+        column(self.source, self.column)
     }
 }
 

@@ -7,12 +7,22 @@
 //! This module refuses to know dialects, connections and changesets.
 
 pub mod ast;
+mod check;
+mod choice;
+mod combine;
+mod complete;
 pub mod eval;
 mod expr;
+mod fragment;
+mod function;
 mod like;
+mod lock;
+mod nested;
 mod plan;
 mod preload;
 mod select;
+mod term;
+mod window;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -24,11 +34,18 @@ use self::ast::Join;
 use self::ast::JoinKind;
 use self::ast::Node;
 use self::ast::Tree;
+pub use self::choice::{Then, When, when};
+pub use self::combine::Combined;
 pub use self::expr::{Col, Expr, IntoExpr, Named, Sort, Summable, count};
+pub use self::fragment::{Holes, fragment};
+pub use self::function::{Number, now};
+pub use self::nested::{exists, scalar};
 pub use self::plan::{Output, Plan};
 pub use self::preload::Preload;
 use self::select::add_order;
 pub use self::select::{Grouping, Part, Selection, Sorting};
+pub use self::term::{Term, Typed};
+pub use self::window::{Over, Windowed, dense_rank, order_by, partition_by, rank, row_number};
 use crate::error::Result;
 use crate::schema::Nullable;
 use crate::schema::Present;
@@ -225,7 +242,11 @@ impl<S, O> Query<S, O> {
     ) -> Query<Q, O> {
         let tree = on(ast::index(self.ast.shape.sources.len()));
         let on = self.ast.add(tree);
-        self.ast.shape.sources.push(ast::Source { table, join: Some(Join { kind, on }) });
+        self.ast.shape.sources.push(ast::Source {
+            table,
+            answer: None,
+            join: Some(Join { kind, on }),
+        });
         let Self { ast, load, preloads, .. } = self;
         Query { ast, load, preloads, sources: PhantomData }
     }
@@ -288,6 +309,7 @@ macro_rules! sources {
                 order: impl FnOnce($(Row<'q, $source>),+) -> R,
             ) -> Self {
                 add_order(&mut self.ast, order($(row::<$source>($number)),+));
+                self.ast.unify_groups();
                 self
             }
 
@@ -300,6 +322,7 @@ macro_rules! sources {
                     let node = self.ast.add(tree);
                     self.ast.shape.group_by.push(node);
                 }
+                self.ast.unify_groups();
                 self
             }
 
@@ -310,6 +333,7 @@ macro_rules! sources {
             {
                 let node = self.ast.add(condition($(row::<$source>($number)),+).into_tree());
                 self.ast.shape.having.push(node);
+                self.ast.unify_groups();
                 self
             }
 
@@ -320,6 +344,7 @@ macro_rules! sources {
             ) -> Query<$sources, R::Out> {
                 self.ast.shape.select.clear();
                 select($(row::<$source>($number)),+).add_all(&mut self.ast);
+                self.ast.unify_groups();
                 self.retyped(R::load)
             }
         }

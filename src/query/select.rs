@@ -2,12 +2,14 @@
 
 use super::Row;
 use super::Source;
+use super::ast;
 use super::ast::Ast;
 use super::ast::Function;
 use super::ast::Item;
 use super::ast::Node;
 use super::ast::Order;
 use super::ast::Tree;
+use super::ast::WindowFunction;
 use super::ast::index;
 use super::expr::Col;
 use super::expr::Expr;
@@ -50,14 +52,38 @@ fn default_name(ast: &Ast, node: Node) -> &'static str {
     match node {
         Node::Column { source, column } => {
             let source = ast.shape.sources.get(usize::from(source));
-            source.map_or("column", |source| source.table.columns[usize::from(column)].field)
+            source.map_or("column", |source| column_name(ast, source, usize::from(column)))
         }
-        Node::Aggregate(Function::Count | Function::CountDistinct, _) => "count",
-        Node::Aggregate(Function::Sum, _) => "sum",
-        Node::Aggregate(Function::Avg, _) => "avg",
-        Node::Aggregate(Function::Min, _) => "min",
-        Node::Aggregate(Function::Max, _) => "max",
+        Node::Aggregate(function, _) => aggregate_name(function),
+        Node::Window(number) => match ast.shape.nodes.window(number).function {
+            WindowFunction::RowNumber => "row_number",
+            WindowFunction::Rank => "rank",
+            WindowFunction::DenseRank => "dense_rank",
+            WindowFunction::Lag(..) => "lag",
+            WindowFunction::Lead(..) => "lead",
+            WindowFunction::Aggregate(of) => match ast.shape.node(of) {
+                Node::Aggregate(function, _) => aggregate_name(function),
+                _ => "value",
+            },
+        },
         _ => "value",
+    }
+}
+
+fn column_name(ast: &Ast, source: &ast::Source, column: usize) -> &'static str {
+    let Some(answer) = source.answer else { return source.table.columns[column].field };
+    let first = &ast.shape.withs[usize::from(answer.index)].first;
+    let shown = first.select.get(column).map(|item| item.name);
+    shown.unwrap_or_else(|| first.root().columns[column].field)
+}
+
+fn aggregate_name(function: Function) -> &'static str {
+    match function {
+        Function::Count | Function::CountDistinct => "count",
+        Function::Sum => "sum",
+        Function::Avg => "avg",
+        Function::Min => "min",
+        Function::Max => "max",
     }
 }
 
@@ -109,8 +135,8 @@ impl<'q, S: Schema + Source> Part<'q> for Row<'q, S> {
 
     fn add(self, ast: &mut Ast) {
         for (position, column) in S::table().columns.iter().enumerate() {
-            let node = Node::Column { source: self.source, column: index(position) };
-            push(ast, Tree::leaf(node), None, column.kind);
+            let tree = super::expr::column(self.source, index(position));
+            push(ast, tree, None, column.kind);
         }
     }
 

@@ -9,6 +9,11 @@ use crate::adapter::sql::cannot;
 use crate::error::Result;
 use crate::query::ast::Case;
 use crate::query::ast::Function;
+use crate::query::ast::Lock;
+use crate::query::ast::LockStrength;
+use crate::query::ast::LockWait;
+use crate::query::ast::Operator;
+use crate::query::ast::TextFunction;
 use crate::value::Kind;
 
 /// The SQL of PostgreSQL 14 and later.
@@ -73,14 +78,58 @@ impl Dialect for PostgresDialect {
         }
     }
 
-    fn aggregate(&self, function: Function, kind: Kind, argument: &str) -> Result<String> {
+    fn aggregate(
+        &self,
+        function: Function,
+        kind: Kind,
+        argument: &str,
+        over: &str,
+    ) -> Result<String> {
         match function {
-            Function::Count => Ok(format!("count({argument})")),
+            Function::Count => Ok(format!("count({argument}){over}")),
+            Function::CountDistinct if !over.is_empty() => {
+                Err(cannot(self, "count, each once and over a window,", kind))
+            }
             Function::CountDistinct => Ok(format!("count(distinct {argument})")),
-            Function::Sum | Function::Avg => self.total(function, kind, argument),
-            Function::Min => self.extreme("min", "bool_and", kind, argument),
-            Function::Max => self.extreme("max", "bool_or", kind, argument),
+            Function::Sum | Function::Avg => self.total(function, kind, argument, over),
+            Function::Min => self.extreme("min", "bool_and", kind, argument, over),
+            Function::Max => self.extreme("max", "bool_or", kind, argument, over),
         }
+    }
+
+    fn arithmetic(
+        &self,
+        operator: Operator,
+        _kind: Kind,
+        left: &str,
+        right: &str,
+    ) -> Result<String> {
+        Ok(format!("({left} {} {right})", operator.sign()))
+    }
+
+    fn text(&self, function: TextFunction, argument: &str) -> String {
+        match function {
+            TextFunction::Lower => format!("lower({argument})"),
+            TextFunction::Upper => format!("upper({argument})"),
+            TextFunction::Length => format!("length({argument})::bigint"),
+        }
+    }
+
+    fn now(&self) -> &'static str {
+        "now()"
+    }
+
+    fn lock(&self, lock: Lock, source: &str) -> Result<String> {
+        let strength = match lock.strength {
+            LockStrength::Update => "update",
+            LockStrength::Share => "share",
+        };
+        let wait = match lock.wait {
+            LockWait::Wait => "",
+            LockWait::Skip => " skip locked",
+            LockWait::Fail => " nowait",
+        };
+        Ok(format!(" for {strength} of {source}{wait}"))
     }
 
     fn collation(&self, _kind: Kind) -> Option<&'static str> {
@@ -114,16 +163,16 @@ impl Dialect for PostgresDialect {
 
 impl PostgresDialect {
     /// Sums and means, narrowed to what a query promises: integers beyond 64 bits are an error.
-    fn total(self, function: Function, kind: Kind, argument: &str) -> Result<String> {
+    fn total(self, function: Function, kind: Kind, argument: &str, over: &str) -> Result<String> {
         let name = if function == Function::Sum { "sum" } else { "avg" };
         match kind {
             Kind::I16 | Kind::I32 | Kind::I64 if function == Function::Sum => {
-                Ok(format!("sum({argument})::bigint"))
+                Ok(format!("sum({argument}){over}::bigint"))
             }
-            Kind::I16 | Kind::I32 | Kind::I64 => Ok(format!("avg({argument})::float8")),
+            Kind::I16 | Kind::I32 | Kind::I64 => Ok(format!("avg({argument}){over}::float8")),
             // The sum of 32-bit floats would be one too, and lose most of its digits.
-            Kind::F32 => Ok(format!("{name}({argument}::float8)")),
-            Kind::F64 | Kind::Decimal => Ok(format!("{name}({argument})")),
+            Kind::F32 => Ok(format!("{name}({argument}::float8){over}")),
+            Kind::F64 | Kind::Decimal => Ok(format!("{name}({argument}){over}")),
             Kind::Bool
             | Kind::Text
             | Kind::Bytes
@@ -137,13 +186,20 @@ impl PostgresDialect {
     }
 
     /// The smallest or greatest value; some types have an order but no such aggregate.
-    fn extreme(self, name: &str, of_bools: &str, kind: Kind, argument: &str) -> Result<String> {
+    fn extreme(
+        self,
+        name: &str,
+        of_bools: &str,
+        kind: Kind,
+        argument: &str,
+        over: &str,
+    ) -> Result<String> {
         match kind {
-            Kind::Bool => Ok(format!("{of_bools}({argument})")),
+            Kind::Bool => Ok(format!("{of_bools}({argument}){over}")),
             // Hexadecimal digits sort as the bytes they stand for.
-            Kind::Uuid => Ok(format!("{name}({argument}::text collate \"C\")::uuid")),
+            Kind::Uuid => Ok(format!("{name}({argument}::text collate \"C\"){over}::uuid")),
             Kind::Bytes => {
-                Ok(format!("decode({name}(encode({argument}, 'hex') collate \"C\"), 'hex')"))
+                Ok(format!("decode({name}(encode({argument}, 'hex') collate \"C\"){over}, 'hex')"))
             }
             Kind::Json => Err(cannot(&self, "put in order", kind)),
             Kind::I16
@@ -156,7 +212,7 @@ impl PostgresDialect {
             | Kind::Date
             | Kind::Time
             | Kind::Timestamp
-            | Kind::Array(_) => Ok(format!("{name}({argument})")),
+            | Kind::Array(_) => Ok(format!("{name}({argument}){over}")),
         }
     }
 }

@@ -9,9 +9,9 @@ use super::quote;
 use crate::error::Error;
 use crate::error::Result;
 use crate::query::ast::Comparison;
-use crate::query::ast::Function;
 use crate::query::ast::Node;
 use crate::query::ast::NodeId;
+use crate::query::ast::Scope;
 use crate::query::ast::Shape;
 use crate::schema::Table;
 use crate::value::Kind;
@@ -30,15 +30,38 @@ pub(super) enum Hold {
 /// Writes the expressions of one shape.
 #[derive(Debug)]
 pub(super) struct Writer<'a> {
-    pub(super) shape: &'a Shape,
+    pub(super) scope: Scope<'a>,
     pub(super) dialect: &'a dyn Dialect,
-    out: String,
+    pub(super) out: String,
     mentioned: Vec<bool>,
 }
 
 impl<'a> Writer<'a> {
     pub(super) fn new(shape: &'a Shape, dialect: &'a dyn Dialect) -> Self {
-        Self { shape, dialect, out: String::new(), mentioned: Vec::new() }
+        let scope = Scope::root(shape);
+        Self { scope, dialect, out: String::new(), mentioned: Vec::new() }
+    }
+
+    pub(super) fn shape(&self) -> &'a Shape {
+        self.scope.shape
+    }
+
+    /// Writes a question that stands in this one.
+    pub(super) fn inside<T>(
+        &mut self,
+        shape: &Shape,
+        write: impl FnOnce(&mut Writer<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let outer = self.scope;
+        let mut inner = Writer {
+            scope: Scope { shape, outer: Some(&outer) },
+            dialect: self.dialect,
+            out: String::new(),
+            mentioned: std::mem::take(&mut self.mentioned),
+        };
+        let written = write(&mut inner);
+        self.mentioned = inner.mentioned;
+        written
     }
 
     /// One expression as text.
@@ -51,12 +74,20 @@ impl<'a> Writer<'a> {
 
     /// One expression as text where nothing around it tells the type of a parameter.
     pub(super) fn untyped(&mut self, id: NodeId) -> Result<String> {
-        let Node::Param { index, kind } = self.shape.node(id) else {
+        let Node::Param { index, kind } = self.shape().node(id) else {
             return self.expression(id, Hold::Loose);
         };
         let before = std::mem::take(&mut self.out);
         self.param(index, kind, true);
         Ok(std::mem::replace(&mut self.out, before))
+    }
+
+    /// One side of an operator as text.
+    pub(super) fn side(&mut self, id: NodeId, typed: bool) -> Result<String> {
+        let before = std::mem::take(&mut self.out);
+        let written = self.operand(id, typed);
+        let text = std::mem::replace(&mut self.out, before);
+        written.map(|()| text)
     }
 
     /// Conditions that mention every parameter that was not written, and are always true.
@@ -65,16 +96,20 @@ impl<'a> Writer<'a> {
     /// selection; a database that infers types has to see them all the same.
     pub(super) fn rest_of_params(&self) -> Vec<String> {
         let mut rest = Vec::new();
-        for node in &self.shape.nodes {
-            let Node::Param { index, kind } = *node else { continue };
+        self.rest_of(self.shape(), &mut rest);
+        rest
+    }
+
+    fn rest_of(&self, shape: &Shape, rest: &mut Vec<String>) {
+        for node in shape.nodes.iter() {
+            let Node::Param { index, kind } = node else { continue };
             if self.mentioned.get(index as usize) == Some(&true) {
                 continue;
             }
-            let is_list = self
-                .shape
+            let is_list = shape
                 .nodes
                 .iter()
-                .any(|of| matches!(*of, Node::In(_, list) if self.shape.node(list) == *node));
+                .any(|of| matches!(of, Node::In(_, list) if shape.node(list) == node));
             let mut param = String::new();
             self.dialect.placeholder(index as usize + 1, &mut param);
             if let Some(name) = self.dialect.type_name(kind) {
@@ -84,39 +119,38 @@ impl<'a> Writer<'a> {
             }
             rest.push(format!("({param} is null or true)"));
         }
-        rest
+        for inner in shape.inner() {
+            self.rest_of(inner, rest);
+        }
     }
 
     /// The kind of an expression.
     pub(super) fn kind(&self, id: NodeId) -> Kind {
-        match self.shape.node(id) {
-            Node::Column { source, column } => {
-                self.shape.sources[usize::from(source)].table.columns[usize::from(column)].kind
-            }
-            Node::Param { kind, .. } => kind,
-            Node::Aggregate(function, of) => {
-                function.kind(of.map_or(Kind::I64, |of| self.kind(of)))
-            }
-            Node::Compare(..)
-            | Node::And(..)
-            | Node::Or(..)
-            | Node::Not(_)
-            | Node::IsNull(_)
-            | Node::In(..)
-            | Node::Like(..) => Kind::Bool,
-        }
+        self.scope.kind(id)
     }
 
-    fn write(&mut self, id: NodeId, hold: Hold) -> Result<()> {
-        let node = self.shape.node(id);
+    pub(super) fn write(&mut self, id: NodeId, hold: Hold) -> Result<()> {
+        let node = self.shape().node(id);
         let brackets = match node {
-            Node::Column { .. } | Node::Param { .. } | Node::Aggregate(..) => false,
-            Node::Or(..) => Hold::Loose < hold,
+            Node::Column { .. }
+            | Node::Outer { .. }
+            | Node::Param { .. }
+            | Node::Aggregate(..)
+            | Node::Arithmetic(..)
+            | Node::Coalesce(..)
+            | Node::When(..)
+            | Node::Text(..)
+            | Node::Now
+            | Node::Window(_)
+            | Node::Exists(_)
+            | Node::Scalar(_) => false,
+            Node::Or(..) | Node::Fragment(_) => Hold::Loose < hold,
             Node::And(..)
             | Node::Compare(..)
             | Node::Not(_)
             | Node::IsNull(_)
             | Node::In(..)
+            | Node::InQuery(..)
             | Node::Like(..) => Hold::Conjunct < hold,
         };
         if brackets {
@@ -131,7 +165,8 @@ impl<'a> Writer<'a> {
 
     fn bare(&mut self, node: Node) -> Result<()> {
         match node {
-            Node::Column { source, column } => self.column(source, column),
+            Node::Column { source, column } => self.column(0, source, column),
+            Node::Outer { up, source, column } => self.column(up, source, column),
             Node::Param { index, kind } => {
                 self.param(index, kind, false);
                 Ok(())
@@ -150,16 +185,32 @@ impl<'a> Writer<'a> {
                 self.out.push_str(" escape '\\'");
                 Ok(())
             }
-            Node::Aggregate(function, of) => self.aggregate(function, of),
+            Node::Aggregate(function, of) => self.aggregate(function, of, ""),
+            Node::Arithmetic(..)
+            | Node::Coalesce(..)
+            | Node::When(..)
+            | Node::Text(..)
+            | Node::Now
+            | Node::Fragment(_)
+            | Node::Window(_) => self.function(node),
+            Node::Exists(_) | Node::InQuery(..) | Node::Scalar(_) => self.query(node),
         }
     }
 
-    fn column(&mut self, source: u16, column: u16) -> Result<()> {
+    fn column(&mut self, up: u16, source: u16, column: u16) -> Result<()> {
         use std::fmt::Write;
-        let table = self.shape.sources[usize::from(source)].table;
-        refuse_array(self.dialect, table, usize::from(column))?;
-        write!(self.out, "s{source}.").expect("writing to a `String` cannot fail");
-        quote::identifier(table.columns[usize::from(column)].name, self.dialect, &mut self.out)
+        let scope = self.scope.up(up).expect("a plan has checked how far out columns are");
+        let of = scope.shape.sources[usize::from(source)];
+        let alias = scope.alias(usize::from(source));
+        let column = usize::from(column);
+        write!(self.out, "{alias}.").expect("writing to a `String` cannot fail");
+        let with = of.answer.and_then(|answer| scope.with(answer));
+        if with.is_some_and(|with| with.table.is_none()) {
+            write!(self.out, "c{column}").expect("writing to a `String` cannot fail");
+            return Ok(());
+        }
+        refuse_array(self.dialect, of.table, column)?;
+        quote::identifier(of.table.columns[column].name, self.dialect, &mut self.out)
     }
 
     fn mark(&mut self, index: u32) {
@@ -179,12 +230,12 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn is_param(&self, id: NodeId) -> bool {
-        matches!(self.shape.node(id), Node::Param { .. })
+    pub(super) fn is_param(&self, id: NodeId) -> bool {
+        matches!(self.shape().node(id), Node::Param { .. })
     }
 
-    fn operand(&mut self, id: NodeId, typed: bool) -> Result<()> {
-        let Node::Param { index, kind } = self.shape.node(id) else {
+    pub(super) fn operand(&mut self, id: NodeId, typed: bool) -> Result<()> {
+        let Node::Param { index, kind } = self.shape().node(id) else {
             return self.write(id, Hold::Operand);
         };
         self.param(index, kind, typed);
@@ -205,7 +256,7 @@ impl<'a> Writer<'a> {
         let mut rest = parts(node);
         while let Some((left, right)) = rest {
             operands.push(right);
-            rest = parts(self.shape.node(left));
+            rest = parts(self.shape().node(left));
             if rest.is_none() {
                 operands.push(left);
             }
@@ -248,7 +299,7 @@ impl<'a> Writer<'a> {
     }
 
     fn not(&mut self, of: NodeId) -> Result<()> {
-        if let Node::IsNull(of) = self.shape.node(of) {
+        if let Node::IsNull(of) = self.shape().node(of) {
             return self.is_null(of, " is not null");
         }
         self.out.push_str("not ");
@@ -262,7 +313,7 @@ impl<'a> Writer<'a> {
     }
 
     fn membership(&mut self, item: NodeId, list: NodeId) -> Result<()> {
-        let Node::Param { index, kind } = self.shape.node(list) else {
+        let Node::Param { index, kind } = self.shape().node(list) else {
             return Err(Error::invalid("the right side of `in` must be a list"));
         };
         let typed = self.is_param(item);
@@ -271,17 +322,6 @@ impl<'a> Writer<'a> {
         let list = self.dialect.membership(index as usize + 1, kind, typed)?;
         self.mark(index);
         self.out.push_str(&list);
-        Ok(())
-    }
-
-    fn aggregate(&mut self, function: Function, of: Option<NodeId>) -> Result<()> {
-        let Some(of) = of else {
-            self.out.push_str("count(*)");
-            return Ok(());
-        };
-        let kind = self.kind(of);
-        let argument = self.untyped(of)?;
-        self.out.push_str(&self.dialect.aggregate(function, kind, &argument)?);
         Ok(())
     }
 }

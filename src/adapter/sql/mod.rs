@@ -9,12 +9,14 @@
 mod expression;
 #[cfg(all(test, feature = "postgres", feature = "sqlite"))]
 mod fixture;
+mod function;
 mod quote;
 mod read;
 #[cfg(feature = "live")]
 mod touched;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod verb;
+mod with;
 mod write;
 
 use std::fmt;
@@ -34,6 +36,9 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::query::ast::Case;
 use crate::query::ast::Function;
+use crate::query::ast::Lock;
+use crate::query::ast::Operator;
+use crate::query::ast::TextFunction;
 use crate::value::Kind;
 
 /// What databases spell differently.
@@ -79,12 +84,41 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// The operator of pattern matching.
     fn like(&self, case: Case) -> &'static str;
 
-    /// An aggregate of `argument`, whose kind is `kind`, with the type that a query promises.
+    /// An aggregate of `argument`, whose kind is `kind`, with the type that a query promises;
+    /// `over` is empty, or the window that belongs behind the function.
     ///
     /// # Errors
     ///
     /// [`Invalid`](crate::ErrorKind::Invalid) where the database has no such aggregate.
-    fn aggregate(&self, function: Function, kind: Kind, argument: &str) -> Result<String>;
+    fn aggregate(
+        &self,
+        function: Function,
+        kind: Kind,
+        argument: &str,
+        over: &str,
+    ) -> Result<String>;
+
+    /// An operator on two numbers of `kind`, in brackets; what does not fit the kind is an error of
+    /// the database.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](crate::ErrorKind::Invalid) where the database cannot calculate with them.
+    fn arithmetic(&self, operator: Operator, kind: Kind, left: &str, right: &str)
+    -> Result<String>;
+
+    /// A function of one text.
+    fn text(&self, function: TextFunction, argument: &str) -> String;
+
+    /// The time at which the transaction began.
+    fn now(&self) -> &'static str;
+
+    /// What locks the rows of the source called `source`, behind everything else.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](crate::ErrorKind::Invalid) where the database has no locks of rows.
+    fn lock(&self, lock: Lock, source: &str) -> Result<String>;
 
     /// The collation under which stored values of `kind` sort as the values do.
     fn collation(&self, kind: Kind) -> Option<&'static str>;

@@ -10,6 +10,7 @@ use super::expression::Hold;
 use super::expression::Writer;
 use super::expression::refuse_array;
 use super::quote;
+use super::with::withs;
 use crate::error::Result;
 use crate::query::Plan;
 use crate::query::ast::Ast;
@@ -32,7 +33,9 @@ use crate::value::Value;
 pub fn select(plan: &Plan, dialect: &dyn Dialect) -> Result<Arc<str>> {
     let mut writer = Writer::new(&plan.ast.shape, dialect);
     let items = items(&mut writer, &plan.items)?;
-    statement(&mut writer, &items, Ordered::Yes).map(Arc::from)
+    let mut sql = statement(&mut writer, &items, Ordered::Yes)?;
+    lock(&writer, &mut sql)?;
+    Ok(sql.into())
 }
 
 /// The statement that tells whether a question has any answer, in one boolean.
@@ -129,6 +132,35 @@ fn without_items(ast: &Ast, dialect: &dyn Dialect) -> Result<String> {
     statement(&mut writer, &text, Ordered::No)
 }
 
+/// A question inside another one of which only the existence of rows matters.
+pub(super) fn any_row(writer: &mut Writer<'_>) -> Result<String> {
+    let shape = writer.shape();
+    let text = if shape.distinct || shape.is_grouped() {
+        items(writer, &shape.select)?
+    } else {
+        "1".to_owned()
+    };
+    statement(writer, &text, Ordered::No)
+}
+
+/// A question inside another one, with what it shows.
+pub(super) fn rows(writer: &mut Writer<'_>) -> Result<String> {
+    let shape = writer.shape();
+    let items = items(writer, &shape.select)?;
+    let is_cut = shape.limit.is_some() || 0 < shape.offset;
+    let ordered = if is_cut { Ordered::Yes } else { Ordered::No };
+    let mut sql = statement(writer, &items, ordered)?;
+    lock(writer, &mut sql)?;
+    Ok(sql)
+}
+
+fn lock(writer: &Writer<'_>, sql: &mut String) -> Result<()> {
+    if let Some(lock) = writer.shape().lock {
+        sql.push_str(&writer.dialect.lock(lock, &writer.scope.alias(0))?);
+    }
+    Ok(())
+}
+
 pub(super) fn items(writer: &mut Writer<'_>, items: &[Item]) -> Result<String> {
     let texts: Result<Vec<String>> = items.iter().map(|item| writer.untyped(item.node)).collect();
     Ok(texts?.join(", "))
@@ -145,18 +177,21 @@ pub(super) fn restricted(
     ordered: Ordered,
     condition: Option<String>,
 ) -> Result<String> {
-    let shape = writer.shape;
+    let shape = writer.shape();
+    let withs = withs(writer)?;
     let sources = sources(writer)?;
     let hold = if condition.is_some() { Hold::Conjunct } else { Hold::Loose };
     let mut filters = conjunction(writer, &shape.filters, hold)?;
     let groups: Result<Vec<String>> = shape.group_by.iter().map(|&id| writer.untyped(id)).collect();
     let having = conjunction(writer, &shape.having, Hold::Loose)?;
     let order = if ordered == Ordered::Yes { order(writer, &shape.order_by)? } else { Vec::new() };
-    filters.extend(writer.rest_of_params());
+    if writer.scope.outer.is_none() {
+        filters.extend(writer.rest_of_params());
+    }
     filters.extend(condition);
 
     let distinct = if shape.distinct { "distinct " } else { "" };
-    let mut sql = format!("select {distinct}{items} from {sources}");
+    let mut sql = format!("{withs}select {distinct}{items} from {sources}");
     clause(&mut sql, " where ", &filters, " and ");
     clause(&mut sql, " group by ", &groups?, ", ");
     clause(&mut sql, " having ", &having, " and ");
@@ -177,14 +212,18 @@ pub(super) fn clause(sql: &mut String, name: &str, parts: &[String], between: &s
 pub(super) fn sources(writer: &mut Writer<'_>) -> Result<String> {
     use std::fmt::Write;
     let mut sql = String::new();
-    for (number, source) in writer.shape.sources.iter().enumerate() {
+    for (number, source) in writer.shape().sources.iter().enumerate() {
         sql.push_str(match source.join.map(|join| join.kind) {
             None => "",
             Some(JoinKind::Inner) => " join ",
             Some(JoinKind::Left) => " left join ",
         });
-        quote::table(source.table, writer.dialect, &mut sql)?;
-        write!(sql, " as s{number}").expect("writing to a `String` cannot fail");
+        match source.answer {
+            Some(answer) => sql.push_str(&writer.scope.answer_name(answer)),
+            None => quote::table(source.table, writer.dialect, &mut sql)?,
+        }
+        let alias = writer.scope.alias(number);
+        write!(sql, " as {alias}").expect("writing to a `String` cannot fail");
         if let Some(join) = source.join {
             sql.push_str(" on ");
             sql.push_str(&writer.expression(join.on, Hold::Loose)?);
@@ -203,7 +242,7 @@ pub(super) fn conjunction(
     nodes.iter().map(|&id| writer.expression(id, hold)).collect()
 }
 
-fn order(writer: &mut Writer<'_>, orders: &[Order]) -> Result<Vec<String>> {
+pub(super) fn order(writer: &mut Writer<'_>, orders: &[Order]) -> Result<Vec<String>> {
     let part = |order: &Order| {
         let text = writer.untyped(order.node)?;
         let collation = writer.collation(writer.kind(order.node));
@@ -239,3 +278,7 @@ fn window(sql: &mut String, limit: Option<u64>, offset: u64, dialect: &dyn Diale
 #[cfg(all(test, feature = "postgres", feature = "sqlite"))]
 #[path = "read_tests.rs"]
 mod tests;
+
+#[cfg(all(test, feature = "postgres", feature = "sqlite"))]
+#[path = "language_tests.rs"]
+mod language_tests;

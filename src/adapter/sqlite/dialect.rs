@@ -9,9 +9,13 @@ use crate::adapter::sql::Begin;
 use crate::adapter::sql::Capability;
 use crate::adapter::sql::Dialect;
 use crate::adapter::sql::cannot;
+use crate::error::Error;
 use crate::error::Result;
 use crate::query::ast::Case;
 use crate::query::ast::Function;
+use crate::query::ast::Lock;
+use crate::query::ast::Operator;
+use crate::query::ast::TextFunction;
 use crate::value::Kind;
 
 /// The SQL of the SQLite that is compiled in.
@@ -65,25 +69,81 @@ impl Dialect for SqliteDialect {
         "like"
     }
 
-    fn aggregate(&self, function: Function, kind: Kind, argument: &str) -> Result<String> {
+    fn aggregate(
+        &self,
+        function: Function,
+        kind: Kind,
+        argument: &str,
+        over: &str,
+    ) -> Result<String> {
         let is_decimal = kind == Kind::Decimal;
         match function {
-            Function::Count => Ok(format!("count({argument})")),
+            Function::Count => Ok(format!("count({argument}){over}")),
+            Function::CountDistinct if !over.is_empty() => {
+                Err(cannot(self, "count, each once and over a window,", kind))
+            }
             Function::CountDistinct => Ok(format!("count(distinct {argument})")),
             Function::Sum | Function::Avg if !adds_up(kind) => Err(cannot(self, "add up", kind)),
+            Function::Sum | Function::Avg if is_decimal && !over.is_empty() => {
+                Err(cannot(self, "add up, over a window,", kind))
+            }
             Function::Sum if is_decimal => Ok(format!("recto_decimal_sum({argument})")),
             Function::Avg if is_decimal => Ok(format!("recto_decimal_avg({argument})")),
-            Function::Sum => Ok(format!("sum({argument})")),
-            Function::Avg => Ok(format!("avg({argument})")),
+            Function::Sum => Ok(format!("sum({argument}){over}")),
+            Function::Avg => Ok(format!("avg({argument}){over}")),
             Function::Min | Function::Max if matches!(kind, Kind::Json | Kind::Array(_)) => {
                 Err(cannot(self, "put in order", kind))
             }
             Function::Min | Function::Max => {
                 let name = if function == Function::Min { "min" } else { "max" };
                 let collation = self.collation(kind).map(|name| format!(" collate {name}"));
-                Ok(format!("{name}({argument}{})", collation.unwrap_or_default()))
+                Ok(format!("{name}({argument}{}){over}", collation.unwrap_or_default()))
             }
         }
+    }
+
+    /// SQLite would go on with a float where an integer is too wide; a function says that it is.
+    fn arithmetic(
+        &self,
+        operator: Operator,
+        kind: Kind,
+        left: &str,
+        right: &str,
+    ) -> Result<String> {
+        let sign = operator.sign();
+        match kind {
+            Kind::I16 => Ok(format!("recto_integer({left} {sign} {right}, 16)")),
+            Kind::I32 => Ok(format!("recto_integer({left} {sign} {right}, 32)")),
+            Kind::I64 => Ok(format!("recto_integer({left} {sign} {right}, 64)")),
+            Kind::F32 | Kind::F64 => Ok(format!("({left} {sign} {right})")),
+            Kind::Decimal => Ok(format!("recto_decimal({left}, '{sign}', {right})")),
+            Kind::Bool
+            | Kind::Text
+            | Kind::Bytes
+            | Kind::Uuid
+            | Kind::Date
+            | Kind::Time
+            | Kind::Timestamp
+            | Kind::Json
+            | Kind::Array(_) => Err(cannot(self, "calculate with", kind)),
+        }
+    }
+
+    fn text(&self, function: TextFunction, argument: &str) -> String {
+        match function {
+            TextFunction::Lower => format!("lower({argument})"),
+            TextFunction::Upper => format!("upper({argument})"),
+            TextFunction::Length => format!("length({argument})"),
+        }
+    }
+
+    /// The canonical form of a timestamp; the clock has milliseconds.
+    fn now(&self) -> &'static str {
+        "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')"
+    }
+
+    fn lock(&self, _lock: Lock, _source: &str) -> Result<String> {
+        Err(Error::invalid("SQLite has no locks of rows: whoever writes in a transaction is alone"))
     }
 
     /// Decimals are text; everything else sorts as it is stored.

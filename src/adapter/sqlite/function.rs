@@ -21,6 +21,8 @@ pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
         | FunctionFlags::SQLITE_INNOCUOUS;
     connection.create_collation("recto_decimal", compare)?;
     connection.create_scalar_function("recto_float", 1, flags, float)?;
+    connection.create_scalar_function("recto_integer", 2, flags, integer)?;
+    connection.create_scalar_function("recto_decimal", 3, flags, decimal)?;
     connection.create_aggregate_function(
         "recto_decimal_sum",
         1,
@@ -48,6 +50,63 @@ fn float(context: &Context<'_>) -> rusqlite::Result<Option<f64>> {
     text.map(read).transpose()
 }
 
+/// An integer that has so many bits; SQLite's own arithmetic makes a float of what has more than 64.
+fn integer(context: &Context<'_>) -> rusqlite::Result<Option<i64>> {
+    let bits: u32 = context.get(1)?;
+    match context.get_raw(0) {
+        ValueRef::Null => Ok(None),
+        ValueRef::Integer(number) if number >> (bits - 1) == number >> 63 => Ok(Some(number)),
+        ValueRef::Integer(_) | ValueRef::Real(_) => {
+            Err(failed(format!("a number does not fit {bits} bits")))
+        }
+        ValueRef::Text(_) | ValueRef::Blob(_) => Err(failed("that is not an integer".to_owned())),
+    }
+}
+
+/// `left`, the sign of an operator, and `right`: exactly, or not at all.
+fn decimal(context: &Context<'_>) -> rusqlite::Result<Option<String>> {
+    let sign: String = context.get(1)?;
+    let (Some(left), Some(right)) = (number(context.get_raw(0))?, number(context.get_raw(2))?)
+    else {
+        return Ok(None);
+    };
+    let result = match sign.as_str() {
+        "+" => exact_sum(left, right),
+        "-" => exact_sum(left, -right),
+        "*" => exact_product(left, right),
+        other => return Err(failed(format!("`{other}` is no operator"))),
+    };
+    let result = result.ok_or_else(|| failed("a decimal has more than 28 digits".to_owned()))?;
+    Ok(Some(result.normalize().to_string()))
+}
+
+/// An addition that has too many digits rounds; taking the value away again tells.
+fn exact_sum(left: Decimal, right: Decimal) -> Option<Decimal> {
+    let sum = left.checked_add(right)?;
+    (sum.checked_sub(right) == Some(left) && sum.checked_sub(left) == Some(right)).then_some(sum)
+}
+
+fn exact_product(left: Decimal, right: Decimal) -> Option<Decimal> {
+    let (left, right) = (left.normalize(), right.normalize());
+    let scale = left.scale() + right.scale();
+    let mantissa = left.mantissa().checked_mul(right.mantissa())?;
+    Decimal::try_from_i128_with_scale(mantissa, scale).ok()
+}
+
+fn number(value: ValueRef<'_>) -> rusqlite::Result<Option<Decimal>> {
+    match value {
+        ValueRef::Null => Ok(None),
+        ValueRef::Integer(number) => Ok(Some(Decimal::from(number))),
+        ValueRef::Text(bytes) => {
+            let text = String::from_utf8_lossy(bytes);
+            let read = Decimal::from_str_exact(&text);
+            read.map(Some).map_err(|_| failed(format!("`{text}` is not a decimal")))
+        }
+        ValueRef::Real(number) => Err(failed(format!("{number} is not exact"))),
+        ValueRef::Blob(_) => Err(failed("bytes are not a decimal".to_owned())),
+    }
+}
+
 fn failed(what: String) -> rusqlite::Error {
     rusqlite::Error::UserFunctionError(what.into())
 }
@@ -64,22 +123,10 @@ impl Aggregate<Option<Total>, Option<String>> for Fold {
     }
 
     fn step(&self, context: &mut Context<'_>, total: &mut Option<Total>) -> rusqlite::Result<()> {
-        let value = match context.get_raw(0) {
-            ValueRef::Null => return Ok(()),
-            ValueRef::Integer(number) => Decimal::from(number),
-            ValueRef::Text(bytes) => {
-                let text = String::from_utf8_lossy(bytes);
-                Decimal::from_str_exact(&text)
-                    .map_err(|_| failed(format!("`{text}` is not a decimal")))?
-            }
-            ValueRef::Real(number) => return Err(failed(format!("{number} is not exact"))),
-            ValueRef::Blob(_) => return Err(failed("bytes are not a decimal".to_owned())),
-        };
+        let Some(value) = number(context.get_raw(0))? else { return Ok(()) };
         let (sum, count) = total.unwrap_or_default();
-        let next = sum.checked_add(value);
-        // An addition that has too many digits rounds; taking the value away again tells.
-        let exact = next.filter(|next| next.checked_sub(value) == Some(sum));
-        let next = exact.ok_or_else(|| failed("the sum has more than 28 digits".to_owned()))?;
+        let next = exact_sum(sum, value);
+        let next = next.ok_or_else(|| failed("the sum has more than 28 digits".to_owned()))?;
         *total = Some((next, count + 1));
         Ok(())
     }

@@ -54,6 +54,7 @@ use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::error::Result;
 use crate::query::eval::Arithmetic;
+use crate::query::eval::Letters;
 use crate::query::eval::Semantics;
 
 /// How long a lock of SQLite is waited for: longer than any write transaction should take, shorter
@@ -69,6 +70,7 @@ const SEMANTICS: Semantics = Semantics {
     text_by_bytes: true,
     like_folds_ascii: true,
     arithmetic: Arithmetic::Sqlite,
+    letters: Letters::Ascii,
 };
 
 /// An SQLite database.

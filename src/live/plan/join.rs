@@ -98,43 +98,19 @@ pub(super) fn can_keep(plan: &Plan, semantics: Semantics) -> bool {
         | Kind::Time
         | Kind::Timestamp => true,
     };
-    all.all(|&id| is_of_rows(shape, id)) && shape.order_by.iter().all(|order| sortable(order.node))
+    shape.is_flat()
+        && all.all(|&id| is_of_rows(shape, id))
+        && shape.order_by.iter().all(|order| sortable(order.node))
 }
 
 /// True when an expression depends on the values of the sources' rows and on parameters alone.
 fn is_of_rows(shape: &Shape, id: NodeId) -> bool {
-    let mut open = vec![id];
-    while let Some(id) = open.pop() {
-        match shape.node(id) {
-            Node::Column { .. } | Node::Param { .. } => {}
-            Node::Not(of) | Node::IsNull(of) => open.push(of),
-            Node::Compare(_, left, right)
-            | Node::And(left, right)
-            | Node::Or(left, right)
-            | Node::In(left, right)
-            | Node::Like(left, right, _) => open.extend([left, right]),
-            Node::Aggregate(..) => return false,
-        }
-    }
-    true
+    !shape.nodes.any(id, |node| matches!(node, Node::Aggregate(..) | Node::Now))
 }
 
 /// True when an expression holds a parameter.
 fn has_param(shape: &Shape, id: NodeId) -> bool {
-    let mut open = vec![id];
-    while let Some(id) = open.pop() {
-        match shape.node(id) {
-            Node::Param { .. } => return true,
-            Node::Column { .. } | Node::Aggregate(_, None) => {}
-            Node::Not(of) | Node::IsNull(of) | Node::Aggregate(_, Some(of)) => open.push(of),
-            Node::Compare(_, left, right)
-            | Node::And(left, right)
-            | Node::Or(left, right)
-            | Node::In(left, right)
-            | Node::Like(left, right, _) => open.extend([left, right]),
-        }
-    }
-    false
+    shape.nodes.any(id, |node| matches!(node, Node::Param { .. }))
 }
 
 impl JoinPlan {

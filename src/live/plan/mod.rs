@@ -3,6 +3,7 @@
 //! **Invariant:** what cannot be kept in memory to the bit is asked again; nothing is ever kept
 //! approximately.
 
+mod admit;
 mod anchor;
 mod explain;
 mod join;
@@ -130,9 +131,11 @@ impl LivePlan {
     ///
     /// # Errors
     ///
-    /// [`Invalid`](crate::ErrorKind::Invalid) when the question cannot be asked.
+    /// [`Invalid`](crate::ErrorKind::Invalid) when the question cannot be asked, or cannot be live: it
+    /// asks for the time, or locks rows.
     pub(crate) fn new(ast: &Ast, semantics: Semantics, dialect: &dyn Dialect) -> Result<Self> {
         let mut plan = Plan::new(ast)?;
+        admit::admit(&plan.ast.shape)?;
         let outputs = plan.outputs().collect();
         let aggregation = Aggregation::new(&plan, semantics);
         let tier = if aggregation.is_some() { Tier::Aggregate } else { tier(&plan, semantics) };

@@ -69,7 +69,9 @@ fn view_of(plan: &LivePlan, ast: &Ast) -> View {
     let mut hasher = DefaultHasher::new();
     ast.hash(&mut hasher);
     let key = match *plan.plan.key {
-        [column] if column < plan.outputs.len() => Some(plan.outputs[column].name),
+        [column] if column < plan.outputs.len() && !plan.plan.repeats => {
+            Some(plan.outputs[column].name)
+        }
         _ => None,
     };
     View {
@@ -147,7 +149,8 @@ impl LiveResult {
 
     /// Gives rows of the answer their keys.
     pub(crate) fn keyed_answer(&self, rows: Vec<Row>) -> Vec<Keyed> {
-        rows.into_iter().map(|row| Keyed { key: self.plan.plan.key_of(&row), row }).collect()
+        let keys = self.plan.plan.keys_of(&rows);
+        keys.into_iter().zip(rows).map(|(key, row)| Keyed { key, row }).collect()
     }
 
     /// Makes the loaded rows the present ones; nobody has seen any before.

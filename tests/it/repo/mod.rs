@@ -2,6 +2,7 @@
 
 mod cases;
 mod codes;
+mod language;
 mod schema;
 mod transactions;
 

@@ -227,18 +227,13 @@ fn column_of(shape: &Shape, id: NodeId) -> Option<(usize, Kind)> {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "everything else is made of these")]
 fn leaves_below(shape: &Shape, id: NodeId, found: &mut Vec<NodeId>) {
-    match shape.node(id) {
-        Node::Column { .. } | Node::Aggregate(..) => found.push(id),
-        Node::Param { .. } => {}
-        Node::Not(of) | Node::IsNull(of) => leaves_below(shape, of, found),
-        Node::Compare(_, left, right)
-        | Node::And(left, right)
-        | Node::Or(left, right)
-        | Node::In(left, right)
-        | Node::Like(left, right, _) => {
-            leaves_below(shape, left, found);
-            leaves_below(shape, right, found);
+    let mut open = vec![id];
+    while let Some(id) = open.pop() {
+        match shape.node(id) {
+            Node::Column { .. } | Node::Aggregate(..) => found.push(id),
+            _ => open.extend(shape.nodes.parts(id)),
         }
     }
 }

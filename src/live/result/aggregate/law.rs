@@ -15,6 +15,7 @@ use crate::query::Plan;
 use crate::query::ast::Ast;
 use crate::query::count;
 use crate::query::eval::Arithmetic;
+use crate::query::eval::Letters;
 use crate::query::eval::Semantics;
 use crate::query::from;
 use crate::value::Decimal;
@@ -36,7 +37,13 @@ struct Sale {
 }
 
 fn semantics(arithmetic: Arithmetic) -> Semantics {
-    Semantics { nulls_greatest: true, text_by_bytes: true, like_folds_ascii: false, arithmetic }
+    Semantics {
+        nulls_greatest: true,
+        text_by_bytes: true,
+        like_folds_ascii: false,
+        letters: Letters::Locale,
+        arithmetic,
+    }
 }
 
 /// Questions of the tier, each under a name.
