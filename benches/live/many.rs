@@ -29,8 +29,12 @@ use crate::live::shapes::Shape;
 use crate::live::timed::Timed;
 use crate::live::timed::Timing;
 
-/// How many results one client watches.
-const PER_CLIENT: u64 = 1000;
+/// How many clients share the results: always so many, so that a transaction of many changes tells
+/// as many clients however many results there are.
+const CLIENTS: u64 = 100;
+
+/// How many questions one request holds.
+const REQUEST: u64 = 1000;
 
 /// Changes that come one by one, and transactions of many.
 const SINGLES: u64 = 300;
@@ -113,9 +117,9 @@ impl Many {
         let before = machine::resident(std::process::id());
         let (began, mut watchers) = (Instant::now(), JoinSet::new());
         let (told, heard) = mpsc::unbounded_channel();
-        let per_client = usize::try_from(PER_CLIENT).expect("it is small");
-        for first in (1..=results).step_by(per_client) {
-            let client = ask(&live, shape, first..(first + PER_CLIENT).min(results + 1)).await?;
+        for part in 0..CLIENTS {
+            let numbers = 1 + part * results / CLIENTS..1 + (part + 1) * results / CLIENTS;
+            let client = ask(&live, shape, numbers).await?;
             watchers.spawn(listen(client, told.clone()));
         }
         let register = began.elapsed().as_secs_f64() * 1000.0;
@@ -174,7 +178,7 @@ impl Many {
         while Instant::now() < end {
             pace.tick().await;
             self.change(BATCH).await?;
-            let last = self.results.min(PER_CLIENT);
+            let last = self.results.min(REQUEST);
             let visitor = ask(&self.live, self.shape, 1..last + 1).await?;
             drop(visitor);
             while self.timings.try_recv().is_ok() || self.heard.try_recv().is_ok() {}
@@ -202,15 +206,19 @@ async fn ask(live: &Live, shape: Shape, numbers: Range<u64>) -> Result<LiveClien
         let ast = shape.ask(i64::try_from(number).expect("nobody counts so far"));
         Wanted { name: Arc::from(number.to_string()), ast, since: None }
     };
-    client.add(1, numbers.map(wanted).collect()).await?;
-    loop {
-        let event = timeout(BOUND, client.next()).await.expect("a request is answered");
-        if let Event::Loaded { answers, .. } = event {
-            let are_there = |(_, answer): &_| matches!(answer, Answer::Snapshot(_));
-            assert!(answers.iter().all(are_there), "a question was refused: {:?}", answers[0].1);
-            return Ok(client);
+    for first in numbers.clone().step_by(usize::try_from(REQUEST).expect("it is small")) {
+        let some = first..(first + REQUEST).min(numbers.end);
+        client.add(first, some.map(wanted).collect()).await?;
+        loop {
+            let event = timeout(BOUND, client.next()).await.expect("a request is answered");
+            if let Event::Loaded { answers, .. } = event {
+                let are_there = |(_, answer): &_| matches!(answer, Answer::Snapshot(_));
+                assert!(answers.iter().all(are_there), "one was refused: {:?}", answers[0].1);
+                break;
+            }
         }
     }
+    Ok(client)
 }
 
 /// Says when something moved.

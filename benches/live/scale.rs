@@ -17,7 +17,7 @@ const COUNTS: [u64; 4] = [1000, 10_000, 100_000, 1_000_000];
 const INSTANCES: u64 = 1000;
 
 const HOW_MANY: &str = "\
-Live results with one row each (and once with ten, which shows what a row costs), a thousand to a client, through the crate's
+Live results with one row each (and once with ten, which shows what a row costs), shared by 100 clients, through the crate's
 public doors, on SQLite, each line in a process of its own. *Register*: until every result has answered; *bytes*: what the
 process grew by meanwhile, the client's side included, for each result. Then rows are changed by single updates and by
 transactions of 100. *Change*: the engine's time for each changed row of the latter, from the tick in hand to all clients
