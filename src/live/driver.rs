@@ -287,7 +287,7 @@ impl<F: Feed> Driver<F> {
             }
             Err(error) => {
                 // One of them fails: the next tick finds out which.
-                self.is_careful = is_of_the_query(&error);
+                self.is_careful = may_be_of_the_query(&error);
                 Err(error)
             }
         }
@@ -301,8 +301,10 @@ impl<F: Feed> Driver<F> {
             self.steer("savepoint recto_one").await?;
             match self.feed.read(ask.statements().to_vec()).await {
                 Ok(answers) => self.engine.take(ask, answers),
-                Err(error) if is_of_the_query(&error) => {
-                    self.steer("rollback to recto_one").await?;
+                Err(error) if may_be_of_the_query(&error) => {
+                    if self.steer("rollback to recto_one").await.is_err() {
+                        return Err(error);
+                    }
                     match ask {
                         Ask::Again(id, _) => self.engine.fail(id, error),
                         Ask::Touching { .. } => {
@@ -353,9 +355,10 @@ impl<F: Feed> Driver<F> {
     }
 }
 
-/// Whether an error is a query's own, rather than the database being away.
-fn is_of_the_query(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Timeout(_))
+/// Whether an error may be a query's own, rather than the database being away: it is where the
+/// connection goes on after it. A query that needs more room than there is says `Unavailable` too.
+fn may_be_of_the_query(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Timeout(_) | ErrorKind::Unavailable)
 }
 
 /// Pairs keys with the rows they have; a key without a row is a row that is gone.

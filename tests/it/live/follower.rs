@@ -2,6 +2,7 @@
 //! every version it is told.
 
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -256,6 +257,10 @@ impl Following {
             Event::Moved { to, mut steps, .. } => {
                 if matches!(self.manner, Manner::Disordered(_)) {
                     steps.reverse();
+                }
+                let names: HashSet<&Name> = steps.iter().map(|(name, _)| name).collect();
+                if names.len() < steps.len() {
+                    self.judge.count(|counts| counts.joined += 1);
                 }
                 for (name, step) in steps {
                     // What was let go may still be told of for a while.

@@ -54,6 +54,8 @@ pub(crate) struct Counts {
     /// Replicas of which no state was remembered.
     pub(crate) unknown: u64,
     pub(crate) resets: u64,
+    /// Moves in which a query came several times, because they were joined.
+    pub(crate) joined: u64,
     /// Queries that came back with a cursor and got the way, and those that got everything.
     pub(crate) resumed: u64,
     pub(crate) restarted: u64,
@@ -165,7 +167,7 @@ impl Judge {
     pub(crate) fn verdict(&self, name: &str, tiers: &[(&str, u64)]) {
         let complaints = self.complaints();
         let state = self.state();
-        let Counts { versions, changed, replicas, unknown, resets, resumed, restarted } =
+        let Counts { versions, changed, replicas, unknown, resets, joined, resumed, restarted } =
             state.counts;
         let by_tier: Vec<String> =
             state.by_tier.iter().map(|(tier, count)| format!("{tier} {count}")).collect();
@@ -174,7 +176,8 @@ impl Judge {
             std::io::stdout(),
             "oracle on {name}: {versions} versions compared with the plain query in the same \
              snapshot ({}), {changed} of them changed; {replicas} client replicas compared \
-             ({unknown} more with nothing to compare), {resets} resets, {resumed} resumed, \
+             ({unknown} more with nothing to compare), {joined} moves joined, {resets} resets, \
+             {resumed} resumed, \
              {restarted} started again; {} wrong",
             by_tier.join(", "),
             complaints.len(),

@@ -333,6 +333,11 @@ impl Program {
         status.expect("a child can be waited for")
     }
 
+    /// The program and what it started, as [`signal`] wants to be told.
+    pub(crate) fn group(&self) -> i64 {
+        -i64::from(self.pid)
+    }
+
     /// Kills the program, and what it started, without a word; returns when it is gone.
     pub(crate) async fn kill(&mut self) {
         if !self.over {

@@ -7,6 +7,9 @@
 mod clients;
 mod connections;
 mod doubt;
+mod failing;
+mod full;
+mod killed;
 mod late;
 mod log;
 mod rights;

@@ -3,6 +3,7 @@
 
 use std::fmt::Debug;
 use std::time::Duration;
+use std::time::Instant;
 
 use recto::live::Config;
 use recto::live::feed::Feed;
@@ -23,6 +24,18 @@ use crate::support::cluster::Cluster;
 use crate::support::cluster::Database;
 use crate::support::wait::eventually;
 use crate::support::wait::within;
+
+/// How long recovery may take: the longest pause between two attempts is a heartbeat, of at most a
+/// second.
+const RECOVERY: Duration = Duration::from_secs(2);
+
+/// True on a machine with more to do than it has processors, where time tells nothing.
+fn is_busy() -> bool {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split('.').next().and_then(|load| load.parse::<usize>().ok());
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    load.is_none_or(|load| processors <= load)
+}
 
 /// A database of its own with the oracle's tables, and somebody with `psql`.
 pub(super) struct Stage<'c> {
@@ -176,6 +189,16 @@ impl Scene {
             }
         };
         within(&format!("the item with note `{note}`"), BOUND, shown).await;
+    }
+
+    /// The cause is over, and an item with this note was written since: it must be shown soon. How
+    /// soon is printed, and held to two seconds where the machine has nothing else to do.
+    pub(super) async fn recovers(&mut self, note: &str) {
+        let began = Instant::now();
+        self.shows(note).await;
+        let took = began.elapsed();
+        println!("recovered within {took:?}");
+        assert!(took < RECOVERY || is_busy(), "recovery took {took:?}");
     }
 
     /// Nothing was wrong so far.

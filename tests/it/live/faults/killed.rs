@@ -1,0 +1,117 @@
+//! Our own server dies between a commit and the frames that tell of it.
+
+use std::time::Duration;
+
+use futures::SinkExt;
+use futures::StreamExt;
+use serde_json::Value as Json;
+use serde_json::json;
+use tokio::net::TcpStream;
+use tokio_tungstenite::MaybeTlsStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message as Frame;
+
+use crate::support::cluster::Cluster;
+use crate::support::process::Program;
+use crate::support::process::example;
+use crate::support::process::signal;
+use crate::support::wait::within;
+
+const BOUND: Duration = Duration::from_secs(30);
+
+async fn chat(url: &str) -> (Program, String) {
+    let arguments = ["--port", "0", "--database-url", url];
+    let mut program = Program::start(&example("chat"), &arguments, &[]);
+    let line = program.line("the chat's address", BOUND, |line| line.contains("http://")).await;
+    let address = line.split("http://").nth(1).unwrap().trim().to_owned();
+    (program, format!("ws://{address}/socket/websocket?vsn=2.0.0"))
+}
+
+struct Client(WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Client {
+    /// Joins with the newest messages of room 1; returns the answer.
+    async fn join(url: &str, since: Option<&Json>) -> (Self, Json) {
+        let (socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+        let mut this = Self(socket);
+        let mut query = json!({"q": "messages.latest", "args": {"room_id": 1}});
+        if let Some(since) = since {
+            query["since"] = since.clone();
+        }
+        let params = json!({"proto": 1, "client": "c1", "queries": {"m": query}});
+        let join = json!(["1", "1", "live:1", "phx_join", params]);
+        this.0.send(Frame::text(join.to_string())).await.unwrap();
+        let reply = this.hear("phx_reply").await;
+        assert_eq!(reply["status"], "ok", "{reply}");
+        let answer = reply["response"]["queries"]["m"].clone();
+        (this, answer)
+    }
+
+    /// The payload of the next message with this event.
+    async fn hear(&mut self, event: &str) -> Json {
+        loop {
+            let frame = within("the server says something", BOUND, self.0.next()).await;
+            let Some(Ok(Frame::Text(text))) = frame else { continue };
+            let mut heard: Json = serde_json::from_str(&text).unwrap();
+            if heard[3] == event {
+                return heard[4].take();
+            }
+        }
+    }
+}
+
+/// The bodies of a snapshot's messages.
+fn bodies(rows: &Json) -> Vec<String> {
+    let rows = rows.as_array().unwrap().iter();
+    rows.map(|row| row["body"].as_str().unwrap().to_owned()).collect()
+}
+
+/// What a client shows that had `before` when it gets `answer`.
+fn shown(before: &[String], answer: &Json) -> Vec<String> {
+    if answer["mode"] != "delta" {
+        return bodies(&answer["rows"]);
+    }
+    let mut shown = before.to_vec();
+    for op in answer["ops"].as_array().unwrap() {
+        // The newest comes first, and nothing else happens here.
+        assert_eq!((&op[0], &op[3]), (&json!("+"), &Json::Null), "{op}");
+        shown.insert(0, op[2]["body"].as_str().unwrap().to_owned());
+    }
+    shown
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_committed_before_a_server_was_killed_is_told_by_the_next() {
+    let database = Cluster::shared().create_database();
+    let psql =
+        |sql: &str| tokio::task::block_in_place(|| Cluster::shared().psql(database.url(), sql));
+    let say = |body: &str| {
+        psql(&format!("insert into messages (room_id, author, body) values (1, 'sql', '{body}')"));
+    };
+    let (mut first, first_url) = chat(database.url()).await;
+    let (_second, second_url) = chat(database.url()).await;
+    let (mut client, answer) = Client::join(&first_url, None).await;
+    let mut before = bodies(&answer["rows"]);
+    say("told");
+    let diff = client.hear("diff").await;
+    before.insert(0, "told".to_owned());
+    let cursor = diff["c"]["m"].clone();
+
+    // It stands still, so that it can tell nobody; then it is gone.
+    signal("STOP", &[first.group()]);
+    say("untold");
+    first.kill().await;
+
+    let (mut client, answer) = Client::join(&second_url, Some(&cursor)).await;
+    let mut shown = shown(&before, &answer);
+    if shown.first().map(String::as_str) != Some("untold") {
+        // The other server may not have heard of it either; then it says so soon.
+        client.hear("diff").await;
+        let (_, answer) = Client::join(&second_url, None).await;
+        shown = bodies(&answer["rows"]);
+    }
+    let plain = "select body from messages where room_id = 1 order by inserted_at desc, id desc";
+    let plain: Vec<String> = psql(plain).lines().map(str::to_owned).collect();
+    assert_eq!(shown, plain);
+    assert_eq!(plain[..2], ["untold", "told"]);
+}
