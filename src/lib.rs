@@ -51,7 +51,9 @@ pub mod __private {
 
     pub use crate::error::Result;
     pub use crate::query::Col;
-    pub use crate::schema::{Assoc, AssocKind, Column, Field, FilledBy, Nullability, Relation};
+    pub use crate::schema::{
+        Assoc, AssocKind, Column, Far, Field, FilledBy, Nullability, Relation, Through,
+    };
     pub use crate::schema::{RowReader, Schema, Table};
     pub use crate::value::{ToValue, Value};
 }

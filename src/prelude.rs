@@ -8,5 +8,5 @@ pub use crate::error::{Error, ErrorKind};
 pub use crate::live::{ChangeLog, Live, LiveQuery};
 pub use crate::query::{Left, Query, count, from};
 pub use crate::repo::Repo;
-pub use crate::schema::{BelongsTo, HasMany, Schema};
+pub use crate::schema::{BelongsTo, HasMany, HasOne, Schema};
 pub use crate::value::{Date, Decimal, Json, Time, Timestamp, Uuid, Value};

@@ -14,6 +14,7 @@ use syn::ext::IdentExt;
 use crate::field::Column;
 use crate::field::Field;
 use crate::field::Role;
+use crate::field::Through;
 use crate::model::Schema;
 
 /// All that the derive writes.
@@ -88,8 +89,9 @@ fn tokens(schema: &Schema) -> TokenStream {
         let ident = &field.ident;
         let text = ident.unraw().to_string();
         let (target, set) = relation(field)?;
+        let kind = is_far(field).then(|| quote!(, ::recto::__private::Far));
         Some(quote! {
-            #visibility const #ident: ::recto::__private::Relation<#name, #target> =
+            #visibility const #ident: ::recto::__private::Relation<#name, #target #kind> =
                 ::recto::__private::Relation::new(#text, |owner, loaded| #set);
         })
     });
@@ -113,7 +115,10 @@ fn tokens(schema: &Schema) -> TokenStream {
 fn relation(field: &Field) -> Option<(&syn::Type, TokenStream)> {
     let ident = &field.ident;
     match &field.role {
-        Role::HasMany { target, .. } => Some((target, quote!(owner.#ident.set(loaded)))),
+        Role::Others(others) if others.is_one => {
+            Some((&others.target, quote!(owner.#ident.set(loaded.into_iter().next()))))
+        }
+        Role::Others(others) => Some((&others.target, quote!(owner.#ident.set(loaded)))),
         Role::Column(column) => column.belongs_to.as_ref().map(|belongs_to| {
             let set = if belongs_to.optional {
                 quote!(if let ::core::option::Option::Some(one) = &mut owner.#ident {
@@ -126,6 +131,11 @@ fn relation(field: &Field) -> Option<(&syn::Type, TokenStream)> {
         }),
         Role::Skipped => None,
     }
+}
+
+/// Whether something stands between the sides of a field's association.
+fn is_far(field: &Field) -> bool {
+    matches!(&field.role, Role::Others(others) if others.through.is_some())
 }
 
 /// The columns as closures see them.
@@ -204,7 +214,7 @@ fn load(schema: &Schema) -> TokenStream {
         let ident = &field.ident;
         match field.role {
             Role::Column(_) => quote!(#ident: row.read()?),
-            Role::HasMany { .. } | Role::Skipped => {
+            Role::Others(_) | Role::Skipped => {
                 quote!(#ident: ::core::default::Default::default())
             }
         }
@@ -258,15 +268,20 @@ fn table(schema: &Schema) -> TokenStream {
 
 fn assoc(schema: &Schema, field: &Field) -> Option<TokenStream> {
     let name = field.ident.unraw().to_string();
+    let mut through = None;
     let (kind, target, mine, theirs) = match &field.role {
-        Role::HasMany { target, foreign_key } => {
-            let key = schema.columns().find(|column| column.key)?;
-            ("HasMany", &**target, key.name.unraw().to_string(), foreign_key)
+        Role::Others(others) => {
+            let key = schema.columns().find(|column| column.key)?.name.unraw().to_string();
+            through = others.through.as_ref().map(|through| between(through, &others.foreign_key));
+            // What a table between points at.
+            let theirs = if through.is_some() { "id" } else { &others.foreign_key };
+            let kind = if others.is_one { "HasOne" } else { "HasMany" };
+            (kind, &others.target, key, theirs)
         }
         Role::Column(column) => {
             let belongs_to = column.belongs_to.as_ref()?;
             let mine = column.name.unraw().to_string();
-            ("BelongsTo", &belongs_to.target, mine, &belongs_to.references)
+            ("BelongsTo", &belongs_to.target, mine, &*belongs_to.references)
         }
         Role::Skipped => return None,
     };
@@ -278,6 +293,22 @@ fn assoc(schema: &Schema, field: &Field) -> Option<TokenStream> {
             <#target as ::recto::__private::Schema>::table,
             #mine,
             #theirs,
-        )
+        ) #through
     })
+}
+
+/// What stands between the sides of an association, whose field `foreign_key` holds our key.
+fn between(through: &Through, foreign_key: &str) -> TokenStream {
+    match through {
+        Through::Schema(schema, other_key) => quote! {
+            .through(::recto::__private::Through::Table {
+                table: <#schema as ::recto::__private::Schema>::table,
+                owner_field: #foreign_key,
+                target_field: #other_key,
+            })
+        },
+        Through::Assocs(first, second) => quote! {
+            .through(::recto::__private::Through::Assocs { first: #first, second: #second })
+        },
+    }
 }

@@ -23,7 +23,7 @@ pub(crate) struct Field {
 /// What a field is in the database.
 pub(crate) enum Role {
     Column(Box<Column>),
-    HasMany { target: Box<Type>, foreign_key: String },
+    Others(Box<Others>),
     Skipped,
 }
 
@@ -48,11 +48,29 @@ pub(crate) struct BelongsTo {
     pub(crate) references: String,
 }
 
+/// Rows of another table that lead to this one.
+pub(crate) struct Others {
+    pub(crate) target: Type,
+    /// There is at most one.
+    pub(crate) is_one: bool,
+    /// The field that leads to this one: of the other table, or of the table between.
+    pub(crate) foreign_key: String,
+    pub(crate) through: Option<Through>,
+}
+
+/// What stands between this table and another.
+pub(crate) enum Through {
+    /// Rows with the keys of both: their type, and the field with the other table's key.
+    Schema(Box<Type>, String),
+    /// An association of this table, and one of the table it leads to.
+    Assocs(String, String),
+}
+
 impl Role {
     pub(crate) fn is_association(&self) -> bool {
         match self {
             Self::Column(column) => column.belongs_to.is_some(),
-            Self::HasMany { .. } => true,
+            Self::Others(_) => true,
             Self::Skipped => false,
         }
     }
@@ -66,7 +84,11 @@ impl Field {
             attributes.refuse_others("skip", &[])?;
             Role::Skipped
         } else if attributes.has_many.is_some() {
-            has_many(&attributes, &field.ty, owner)?
+            others(&attributes, ("has_many", "HasMany"), &field.ty, owner)?
+        } else if attributes.has_one.is_some() {
+            others(&attributes, ("has_one", "HasOne"), &field.ty, owner)?
+        } else if attributes.many_to_many.is_some() {
+            many_to_many(&attributes, &field.ty, owner)?
         } else if attributes.belongs_to.is_some() {
             Role::Column(Box::new(belongs_to(&attributes, &ident, &field.ty, owner)?))
         } else {
@@ -76,16 +98,69 @@ impl Field {
     }
 }
 
-fn has_many(attributes: &FieldAttributes, ty: &Type, owner: &Ident) -> Result<Role> {
-    attributes.refuse_others("has_many", &["foreign_key"])?;
-    let Some(target) = types::argument_of(ty, "HasMany") else {
-        return Err(Error::new(ty.span(), "a `has_many` field is a `HasMany<…>`"));
+fn others(
+    attributes: &FieldAttributes,
+    (role, holder): (&str, &str),
+    ty: &Type,
+    owner: &Ident,
+) -> Result<Role> {
+    attributes.refuse_others(role, &["foreign_key", "through"])?;
+    let Some(target) = types::argument_of(ty, holder) else {
+        let message = format!("a `{role}` field is a `{holder}<…>`");
+        return Err(Error::new(ty.span(), message));
     };
-    let foreign_key = attributes.foreign_key.as_ref().map_or_else(
-        || format!("{}_id", types::snake_case(&owner.unraw().to_string())),
-        LitStr::value,
-    );
-    Ok(Role::HasMany { target: Box::new(without_self(target, owner)), foreign_key })
+    let through = attributes.through.as_ref().map(|path| {
+        if let Some(key) = &attributes.foreign_key {
+            let message =
+                "`foreign_key` says nothing here: the associations on the way have theirs";
+            return Err(Error::new(key.span(), message));
+        }
+        match path.value().split_once('.') {
+            Some((first, second)) if !first.is_empty() && !second.is_empty() => {
+                Ok(Through::Assocs(first.to_owned(), second.to_owned()))
+            }
+            _ => {
+                let message =
+                    "write the associations on the way, as in `through = \"messages.author\"`";
+                Err(Error::new(path.span(), message))
+            }
+        }
+    });
+    Ok(Role::Others(Box::new(Others {
+        target: without_self(target, owner),
+        is_one: role == "has_one",
+        foreign_key: key_of(attributes.foreign_key.as_ref(), owner),
+        through: through.transpose()?,
+    })))
+}
+
+fn many_to_many(attributes: &FieldAttributes, ty: &Type, owner: &Ident) -> Result<Role> {
+    attributes.refuse_others("many_to_many", &["foreign_key", "references", "through"])?;
+    let Some(target) = types::argument_of(ty, "HasMany") else {
+        return Err(Error::new(ty.span(), "a `many_to_many` field is a `HasMany<…>`"));
+    };
+    let Some(between) = &attributes.through else {
+        let message = "through which schema? write `through = \"Membership\"`, whose rows hold the \
+                       keys of both sides";
+        return Err(Error::new(ty.span(), message));
+    };
+    let between: Type = between.parse()?;
+    let target = without_self(target, owner);
+    let other = types::name(&target).unwrap_or(owner);
+    Ok(Role::Others(Box::new(Others {
+        is_one: false,
+        foreign_key: key_of(attributes.foreign_key.as_ref(), owner),
+        through: Some(Through::Schema(
+            Box::new(without_self(&between, owner)),
+            key_of(attributes.references.as_ref(), other),
+        )),
+        target,
+    })))
+}
+
+/// The field with the key of a row of `of`.
+fn key_of(said: Option<&LitStr>, of: &Ident) -> String {
+    said.map_or_else(|| format!("{}_id", types::snake_case(&of.unraw().to_string())), LitStr::value)
 }
 
 fn belongs_to(
@@ -126,7 +201,8 @@ fn plain(
     timestamps: bool,
 ) -> Result<Column> {
     attributes.refuse_others("column", &["primary_key", "generated"])?;
-    for (name, attribute) in [("HasMany", "has_many"), ("BelongsTo", "belongs_to")] {
+    let holders = [("HasMany", "has_many"), ("HasOne", "has_one"), ("BelongsTo", "belongs_to")];
+    for (name, attribute) in holders {
         if types::is(types::argument_of(&ty, "Option").unwrap_or(&ty), name) {
             let message = format!("write `#[schema({attribute})]` above a field of this type");
             return Err(Error::new(ty.span(), message));

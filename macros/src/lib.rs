@@ -34,8 +34,11 @@ use proc_macro::TokenStream;
 /// | `generated` | the database fills it in; so it is for a single integer key, and a single `Uuid` key is made by the repo, unless `generated = false` |
 /// | `belongs_to` | the field is a `BelongsTo<T>` or an `Option` of it; its column is `<field>_id` |
 /// | `has_many` | the field is a `HasMany<T>`; the other table's field is `<this struct>_id` |
-/// | `foreign_key = "…"` | with `belongs_to` or `has_many`: another name for the field with the key |
-/// | `references = "…"` | with `belongs_to`: the other table's primary key, if it is not `id` |
+/// | `has_one` | the same for at most one row; the field is a `HasOne<T>` |
+/// | `many_to_many` | the field is a `HasMany<T>`; rows of another schema, named by `through`, have the fields `<this struct>_id` and `<other struct>_id` |
+/// | `through = "…"` | with `many_to_many`: the schema between, as in `"Membership"`; with `has_many` or `has_one`: an association of this struct and one of the struct it leads to, as in `"messages.author"` |
+/// | `foreign_key = "…"` | with any association: another name for the field with the key; with `many_to_many`, the key of this row |
+/// | `references = "…"` | with `belongs_to`: the other table's primary key, if it is not `id`; with `many_to_many`: another name for the field with the key of the other row |
 /// | `skip` | not a column; loaded as `Default::default()` |
 ///
 /// # Cost

@@ -67,7 +67,7 @@ impl Schema {
     pub(crate) fn columns(&self) -> impl Iterator<Item = &Column> {
         self.fields.iter().filter_map(|field| match &field.role {
             Role::Column(column) => Some(&**column),
-            Role::HasMany { .. } | Role::Skipped => None,
+            Role::Others(_) | Role::Skipped => None,
         })
     }
 
@@ -98,15 +98,15 @@ impl Schema {
                 };
                 Ok(())
             }
-            _ => self.refuse_has_many(),
+            _ => self.refuse_others(),
         }
     }
 
-    fn refuse_has_many(&self) -> Result<()> {
-        let many = |field: &&Field| matches!(field.role, Role::HasMany { .. });
-        self.fields.iter().find(many).map_or(Ok(()), |field| {
-            let message = "`has_many` needs a primary key of one column; remove the field, or give \
-                           the table such a key";
+    fn refuse_others(&self) -> Result<()> {
+        let others = |field: &&Field| matches!(field.role, Role::Others(_));
+        self.fields.iter().find(others).map_or(Ok(()), |field| {
+            let message = "rows of other tables need a primary key of one column to point at; \
+                           remove the field, or give the table such a key";
             Err(Error::new(field.ident.span(), message))
         })
     }

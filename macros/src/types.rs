@@ -4,6 +4,7 @@
 //! what was not.
 
 use syn::GenericArgument;
+use syn::Ident;
 use syn::PathArguments;
 use syn::PathSegment;
 use syn::Type;
@@ -16,6 +17,11 @@ fn last(ty: &Type) -> Option<&PathSegment> {
 /// True when the last part of the path is `name`.
 pub(crate) fn is(ty: &Type, name: &str) -> bool {
     last(ty).is_some_and(|segment| segment.ident == name)
+}
+
+/// The last part of the path.
+pub(crate) fn name(ty: &Type) -> Option<&Ident> {
+    last(ty).map(|segment| &segment.ident)
 }
 
 /// The `T` of a `name<T>`.

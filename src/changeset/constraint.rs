@@ -150,7 +150,7 @@ impl<S: Schema> Changeset<S> {
         let column = table.position(assoc.target_field).map(|index| table.columns[index].name);
         let message = match assoc.kind {
             AssocKind::HasMany => "are still associated with this entry",
-            AssocKind::BelongsTo => "is still associated with this entry",
+            AssocKind::BelongsTo | AssocKind::HasOne => "is still associated with this entry",
         };
         self.draft.constrain(Constraint {
             rule: Rule::ForeignKey,

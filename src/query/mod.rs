@@ -27,6 +27,7 @@ mod window;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
+use std::sync::Arc;
 
 use self::ast::Ast;
 use self::ast::Comparison;
@@ -41,7 +42,7 @@ pub use self::fragment::{Holes, fragment};
 pub use self::function::{Number, now};
 pub use self::nested::{exists, scalar};
 pub use self::plan::{Output, Plan};
-pub use self::preload::Preload;
+pub use self::preload::{Edge, Nested, Preload};
 use self::select::add_order;
 pub use self::select::{Grouping, Part, Selection, Sorting};
 pub use self::term::{Term, Typed};
@@ -212,6 +213,24 @@ impl<S, O> Query<S, O> {
         &self.preloads
     }
 
+    /// The same as data.
+    pub fn edges(&self) -> Vec<Arc<Edge>> {
+        self.preloads.iter().map(|preload| Arc::clone(preload.edge())).collect()
+    }
+
+    /// Reads one row of the answer, and puts what was loaded besides in place.
+    ///
+    /// # Errors
+    ///
+    /// As [`Query::load`].
+    pub fn load_nested(&self, nested: &Nested) -> Result<O> {
+        let mut loaded = self.load(&nested.row)?;
+        for (preload, rows) in self.preloads.iter().zip(&nested.branches) {
+            preload.put(&mut loaded, rows)?;
+        }
+        Ok(loaded)
+    }
+
     /// At most `rows` rows.
     pub fn limit(mut self, rows: u64) -> Self {
         self.ast.shape.limit = Some(rows);
@@ -254,8 +273,12 @@ impl<S, O> Query<S, O> {
 
 impl<Q, O: Schema> Query<Q, O> {
     /// Loads the rows of an association with the answer: one more statement, however many rows.
-    pub fn preload<T: Schema>(mut self, relation: Relation<O, T>) -> Self {
-        self.preloads.push(Preload::new(relation));
+    ///
+    /// An association alone, as in `Room::messages`; with another of its rows, as in
+    /// `Room::messages.with(Message::author)`; or only some rows, as in
+    /// `Room::messages.query(newest)`, where the query's limit counts for each row of the answer.
+    pub fn preload(mut self, preload: impl Into<Preload<O>>) -> Self {
+        self.preloads.push(preload.into());
         self
     }
 }

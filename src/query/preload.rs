@@ -1,111 +1,139 @@
-//! Loading an association for all rows of an answer with one more question.
+//! What to load besides the rows of an answer: a tree of associations, as data.
+//!
+//! **Invariant:** a tree is read edge by edge, one question for all rows of a level; nothing is
+//! asked row by row.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use super::Query;
 use super::ast::Ast;
-use super::ast::Node;
-use super::ast::Tree;
-use super::ast::index;
-use crate::error::Error;
 use crate::error::Result;
+use crate::schema::Assoc;
+use crate::schema::AssocKind;
+use crate::schema::Link;
 use crate::schema::Relation;
-use crate::schema::RowReader;
 use crate::schema::Schema;
+use crate::schema::Table;
 use crate::value::Row;
-use crate::value::Value;
 
-type Apply<O> = dyn Fn(&mut [O], Vec<Row>) -> Result<()> + Send + Sync;
-type Ask<O> = dyn Fn(&[O]) -> Result<Ast> + Send + Sync;
+/// One association of a tree: which rows hang on which, and what hangs on those.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Edge {
+    /// The association.
+    pub assoc: &'static Assoc,
+    /// The table on this side.
+    pub owner: &'static Table,
+    /// Which rows of the other side, in which order; its limit and offset are those of each owner.
+    pub ast: Ast,
+    /// What hangs on the rows of the other side.
+    pub edges: Vec<Arc<Self>>,
+}
 
-/// How to load one association: the question that rows lead to, and what to do with its answer.
+impl Edge {
+    /// The columns that lead to the other side.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](crate::ErrorKind::Invalid) when the association names a field that is not there.
+    pub fn link(&self) -> Result<Link> {
+        self.assoc.link(self.owner)
+    }
+
+    /// True where each owner has at most one row on the other side.
+    pub fn is_one(&self) -> bool {
+        match self.assoc.kind {
+            AssocKind::BelongsTo | AssocKind::HasOne => true,
+            AssocKind::HasMany => false,
+        }
+    }
+}
+
+/// A row and what was loaded besides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Nested {
+    /// The row.
+    pub row: Row,
+    /// The rows of each edge, in the order of the edges.
+    pub branches: Vec<Vec<Self>>,
+}
+
+type Put<O> = dyn Fn(&mut O, &[Nested]) -> Result<()> + Send + Sync;
+
+/// What to load besides each row of an answer: an association, which of its rows, and what hangs on
+/// those.
+///
+/// # Examples
+///
+/// ```
+/// # use recto::doctest::*;
+/// use recto::prelude::*;
+///
+/// // Each room with its two newest messages.
+/// let newest = from::<Message>().order_by(|m| m.id.desc()).limit(2);
+/// let rooms = from::<Room>().preload(Room::messages.query(newest));
+/// # _ = rooms;
+/// ```
 pub struct Preload<O> {
-    ask: Arc<Ask<O>>,
-    apply: Arc<Apply<O>>,
+    edge: Arc<Edge>,
+    put: Arc<Put<O>>,
 }
 
 impl<O> Clone for Preload<O> {
     fn clone(&self) -> Self {
-        Self { ask: Arc::clone(&self.ask), apply: Arc::clone(&self.apply) }
+        Self { edge: Arc::clone(&self.edge), put: Arc::clone(&self.put) }
     }
 }
 
 impl<O> fmt::Debug for Preload<O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Preload")
-    }
-}
-
-impl<S: Schema> Preload<S> {
-    /// Loads `relation`.
-    pub fn new<T: Schema>(relation: Relation<S, T>) -> Self {
-        let ask = move |owners: &[S]| {
-            let (mine, theirs) = columns(relation)?;
-            let mut keys: Vec<Value> =
-                owners.iter().map(|owner| owner.dump().swap_remove(mine)).collect();
-            keys.retain(|key| !key.is_null());
-            keys.sort_unstable();
-            keys.dedup();
-            let kind = T::table().columns[theirs].kind;
-            let mut ast = Ast::all_of(T::table());
-            let condition = Tree::leaf(Node::Column { source: 0, column: index(theirs) })
-                .join(Tree::param(Value::Array(keys.into()), kind), Node::In);
-            let node = ast.add(condition);
-            ast.shape.filters.push(node);
-            Ok(ast)
-        };
-        let apply = move |owners: &mut [S], mut rows: Vec<Row>| {
-            let (mine, theirs) = columns(relation)?;
-            rows.sort_by_cached_key(|row| T::table().key_of(row));
-            let mut loaded: HashMap<Value, Vec<T>> = HashMap::new();
-            for row in &rows {
-                let value = T::load(&mut RowReader::new(T::table(), row))?;
-                loaded.entry(row.values()[theirs].clone()).or_default().push(value);
-            }
-            for owner in owners {
-                let key = owner.dump().swap_remove(mine);
-                // Several owners may share one row, as messages of one room do.
-                relation.set(owner, loaded.get(&key).cloned().unwrap_or_default());
-            }
-            Ok(())
-        };
-        Self { ask: Arc::new(ask), apply: Arc::new(apply) }
+        self.edge.fmt(f)
     }
 }
 
 impl<O> Preload<O> {
-    /// The question that these rows lead to.
-    ///
-    /// # Errors
-    ///
-    /// [`Invalid`](crate::ErrorKind::Invalid) when the association names a field that is not there.
-    pub fn ask(&self, owners: &[O]) -> Result<Ast> {
-        (self.ask)(owners)
+    /// The tree as data.
+    pub fn edge(&self) -> &Arc<Edge> {
+        &self.edge
     }
 
-    /// Puts the answer, rows in the order of the target's columns, in place.
+    /// Puts loaded rows in place.
     ///
     /// # Errors
     ///
     /// [`Invalid`](crate::ErrorKind::Invalid) when a row cannot be read.
-    pub fn apply(&self, owners: &mut [O], rows: Vec<Row>) -> Result<()> {
-        (self.apply)(owners, rows)
+    pub fn put(&self, owner: &mut O, loaded: &[Nested]) -> Result<()> {
+        (self.put)(owner, loaded)
     }
 }
 
-fn columns<S: Schema, T: Schema>(relation: Relation<S, T>) -> Result<(usize, usize)> {
-    let assoc = relation.assoc();
-    let mine = S::table().position(assoc.owner_field);
-    let theirs = T::table().position(assoc.target_field);
-    mine.zip(theirs).ok_or_else(|| {
-        Error::invalid(format!(
-            "association `{}` of `{}` needs fields `{}` here and `{}` in `{}`",
-            assoc.name,
-            S::table().name,
-            assoc.owner_field,
-            assoc.target_field,
-            T::table().name
-        ))
-    })
+impl<S: Schema, T: Schema, K: 'static> Relation<S, T, K> {
+    /// Loads only the rows of `query`, in its order, with what it preloads itself; its limit and
+    /// offset are those of each owner.
+    pub fn query(self, query: Query<T>) -> Preload<S> {
+        let edge = Arc::new(Edge {
+            assoc: self.assoc(),
+            owner: S::table(),
+            ast: query.ast().clone(),
+            edges: query.edges(),
+        });
+        let put = move |owner: &mut S, loaded: &[Nested]| {
+            let rows: Result<Vec<T>> = loaded.iter().map(|row| query.load_nested(row)).collect();
+            self.set(owner, rows?);
+            Ok(())
+        };
+        Preload { edge, put: Arc::new(put) }
+    }
+
+    /// Loads its rows, each with another association of theirs.
+    pub fn with(self, child: impl Into<Preload<T>>) -> Preload<S> {
+        self.query(super::from::<T>().preload(child))
+    }
+}
+
+impl<S: Schema, T: Schema, K: 'static> From<Relation<S, T, K>> for Preload<S> {
+    fn from(relation: Relation<S, T, K>) -> Self {
+        relation.query(super::from::<T>())
+    }
 }

@@ -12,6 +12,7 @@
 
 mod config;
 mod observe;
+mod preload;
 mod raw;
 mod read;
 mod run;

@@ -14,7 +14,6 @@ use crate::query::ast::Ast;
 use crate::query::from;
 use crate::schema::Field;
 use crate::schema::Id;
-use crate::schema::Relation;
 use crate::schema::Schema;
 use crate::value::FromValue;
 use crate::value::Kind;
@@ -31,7 +30,7 @@ impl Repo {
     ///
     /// # Cost
     ///
-    /// One round trip, and one more for each preload.
+    /// One round trip, and one more for each preload that has rows to hang on.
     ///
     /// # Errors
     ///
@@ -40,18 +39,15 @@ impl Repo {
     /// does not answer.
     pub async fn all<S, O>(&self, query: Query<S, O>) -> Result<Vec<O>> {
         let rows = self.rows(query.ast()).await?;
-        let mut loaded = rows.iter().map(|row| query.load(row)).collect::<Result<Vec<O>>>()?;
-        for preload in query.preloads() {
-            if !loaded.is_empty() {
-                let rows = self.rows(&preload.ask(&loaded)?).await?;
-                preload.apply(&mut loaded, rows)?;
-            }
+        if query.preloads().is_empty() {
+            return rows.iter().map(|row| query.load(row)).collect();
         }
-        Ok(loaded)
+        let nested = self.hang(&query.edges(), rows).await?;
+        nested.iter().map(|nested| query.load_nested(nested)).collect()
     }
 
     /// The rows of the answer as values, then what only their keys need.
-    async fn rows(&self, ast: &Ast) -> Result<Vec<Row>> {
+    pub(super) async fn rows(&self, ast: &Ast) -> Result<Vec<Row>> {
         let plan = Plan::new(ast)?;
         let text = sql::select(&plan, self.dialect())?;
         let kinds = plan.items.iter().map(|item| item.kind).collect();
@@ -159,24 +155,6 @@ impl Repo {
         let mut rows = self.run_read(reading(text, params, Arc::from([kind]))).await?.rows;
         let row = rows.pop().ok_or_else(|| Error::invalid("the database answered nothing"))?;
         Ok(row.values()[0].clone())
-    }
-
-    /// Loads the rows of an association for rows that were read before: one statement for all.
-    ///
-    /// # Errors
-    ///
-    /// As [`Repo::all`].
-    pub async fn preload<S: Schema, T: Schema>(
-        &self,
-        rows: &mut [S],
-        relation: Relation<S, T>,
-    ) -> Result<()> {
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let preload = crate::query::Preload::new(relation);
-        let loaded = self.rows(&preload.ask(rows)?).await?;
-        preload.apply(rows, loaded)
     }
 }
 

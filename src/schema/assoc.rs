@@ -1,4 +1,4 @@
-//! Associations: as data in the table, as values in the struct, as tokens in queries.
+//! Associations as values in the struct.
 //!
 //! **Invariant:** reading an association never runs a query; what was not loaded says so.
 
@@ -9,92 +9,11 @@ use std::sync::Arc;
 
 use super::Id;
 use super::Schema;
-use super::Table;
 use crate::error::Result;
 use crate::value::FromValue;
 use crate::value::Kind;
 use crate::value::ToValue;
 use crate::value::Value;
-
-/// An association as data.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct Assoc {
-    /// The name of the field that holds it.
-    pub name: &'static str,
-    /// Which side holds the key.
-    pub kind: AssocKind,
-    /// The other table.
-    pub target: fn() -> &'static Table,
-    /// The field on this side.
-    pub owner_field: &'static str,
-    /// The field on the other side.
-    pub target_field: &'static str,
-}
-
-/// Which side of an association holds the key of the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum AssocKind {
-    /// This row holds the key of one other row.
-    BelongsTo,
-    /// Many other rows hold the key of this one.
-    HasMany,
-}
-
-impl Assoc {
-    /// An association; for the derive and for schemas written by hand.
-    pub const fn new(
-        name: &'static str,
-        kind: AssocKind,
-        target: fn() -> &'static Table,
-        owner_field: &'static str,
-        target_field: &'static str,
-    ) -> Self {
-        Self { name, kind, target, owner_field, target_field }
-    }
-}
-
-/// The typed name of an association, such as `Message::room`; what `join` and `preload` take.
-pub struct Relation<S, T> {
-    name: &'static str,
-    set: fn(&mut S, Vec<T>),
-}
-
-impl<S, T> Clone for Relation<S, T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<S, T> Copy for Relation<S, T> {}
-
-impl<S: Schema, T: Schema> fmt::Debug for Relation<S, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", S::table().name, self.name)
-    }
-}
-
-impl<S: Schema, T: Schema> Relation<S, T> {
-    /// The association named `name`, whose loaded rows `set` puts in place; for the derive.
-    pub const fn new(name: &'static str, set: fn(&mut S, Vec<T>)) -> Self {
-        Self { name, set }
-    }
-
-    /// The association as data.
-    ///
-    /// # Panics
-    ///
-    /// Where a schema written by hand names an association that its table does not list.
-    pub fn assoc(self) -> &'static Assoc {
-        S::table().assoc(self.name).expect("the derive lists every association it names")
-    }
-
-    /// Puts loaded rows in place.
-    pub(crate) fn set(self, owner: &mut S, loaded: Vec<T>) {
-        (self.set)(owner, loaded);
-    }
-}
 
 /// Loaded rows of another table, behind an erased type.
 ///
@@ -212,6 +131,51 @@ impl<S: Schema> fmt::Debug for HasMany<S> {
             Some(rows) => rows.fmt(f),
             None => f.write_str("not loaded"),
         }
+    }
+}
+
+/// The row of another table that points at this one, once it was looked for.
+///
+/// # Shape
+///
+/// A clone shares the loaded row.
+pub struct HasOne<S> {
+    loaded: Loaded,
+    row: PhantomData<fn() -> S>,
+}
+
+impl<S> Clone for HasOne<S> {
+    fn clone(&self) -> Self {
+        Self { loaded: self.loaded.clone(), row: PhantomData }
+    }
+}
+
+impl<S: Schema> HasOne<S> {
+    /// The row, if it was looked for and is there.
+    pub fn get(&self) -> Option<&S> {
+        self.loaded.as_deref()?.downcast_ref::<Option<S>>()?.as_ref()
+    }
+
+    /// True once it was looked for.
+    pub fn is_loaded(&self) -> bool {
+        self.loaded.is_some()
+    }
+
+    /// Puts the loaded row in place; `None` when there is none.
+    pub fn set(&mut self, row: Option<S>) {
+        self.loaded = Some(Arc::new(row));
+    }
+}
+
+impl<S> Default for HasOne<S> {
+    fn default() -> Self {
+        Self { loaded: None, row: PhantomData }
+    }
+}
+
+impl<S: Schema> fmt::Debug for HasOne<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_loaded() { self.get().fmt(f) } else { f.write_str("not loaded") }
     }
 }
 

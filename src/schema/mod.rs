@@ -8,12 +8,14 @@
 
 mod assoc;
 mod column;
+mod relation;
 mod table;
 
 use std::fmt;
 
-pub use self::assoc::{Assoc, AssocKind, BelongsTo, HasMany, Relation};
+pub use self::assoc::{BelongsTo, HasMany, HasOne};
 pub use self::column::{Column, Field, FilledBy, Nullability, Nullable, Present};
+pub use self::relation::{Assoc, AssocKind, Between, Direct, Far, Link, Relation, Through};
 pub use self::table::{RowReader, Table};
 use crate::error::Result;
 use crate::value::ToValue;

@@ -9,6 +9,7 @@ use recto::schema::Assoc;
 use recto::schema::BelongsTo;
 use recto::schema::Column;
 use recto::schema::HasMany;
+use recto::schema::HasOne;
 use recto::schema::RowReader;
 use recto::schema::Schema;
 use recto::schema::Table;
@@ -24,6 +25,12 @@ struct Room {
     name: String,
     #[schema(has_many)]
     messages: HasMany<Message>,
+    #[schema(many_to_many, through = "Like")]
+    likers: HasMany<User>,
+    #[schema(has_many, through = "messages.author")]
+    authors: HasMany<User>,
+    #[schema(has_one)]
+    setting: HasOne<Setting>,
 }
 
 #[derive(Schema, Clone, Debug, Default)]
@@ -111,7 +118,10 @@ fn a_table_is_what_the_struct_says() {
         "rooms [0]\n\
          id/id integer Database\n\
          name/name text Program\n\
-         messages HasMany id messages.room_id\n"
+         messages HasMany id messages.room_id\n\
+         likers HasMany id people.users.id\n\
+         authors HasMany id people.users.id\n\
+         setting HasOne id settings.room_id\n"
     );
     assert_eq!(
         check(User::table()),

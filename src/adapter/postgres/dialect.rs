@@ -155,7 +155,7 @@ impl Dialect for PostgresDialect {
 
     fn supports(&self, capability: Capability) -> bool {
         match capability {
-            Capability::Arrays | Capability::Listen => true,
+            Capability::Arrays | Capability::Listen | Capability::Lateral => true,
             Capability::GoesOnAfterFailure => false,
         }
     }

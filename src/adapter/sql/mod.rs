@@ -6,6 +6,7 @@
 //! **Invariant:** the text depends on the shape of a question only, never on its parameters, so
 //! that it can be cached by the shape and prepared once.
 
+mod edge;
 mod expression;
 #[cfg(all(test, feature = "postgres", feature = "sqlite"))]
 mod fixture;
@@ -21,6 +22,7 @@ mod write;
 
 use std::fmt;
 
+pub(crate) use self::edge::EdgeRead;
 #[cfg(any(feature = "live", feature = "postgres"))]
 pub(crate) use self::quote::quoted_name;
 #[cfg(feature = "live")]
@@ -157,6 +159,8 @@ pub enum Capability {
     Arrays,
     /// Ringing other connections: `LISTEN` and `NOTIFY`.
     Listen,
+    /// Joining a subquery for each row of another table.
+    Lateral,
     /// Going on in a transaction after a statement in it failed.
     GoesOnAfterFailure,
 }

@@ -170,7 +170,7 @@ impl Dialect for SqliteDialect {
 
     fn supports(&self, capability: Capability) -> bool {
         match capability {
-            Capability::Arrays | Capability::Listen => false,
+            Capability::Arrays | Capability::Listen | Capability::Lateral => false,
             Capability::GoesOnAfterFailure => true,
         }
     }

@@ -3,6 +3,7 @@
 mod cases;
 mod codes;
 mod language;
+mod preloads;
 mod schema;
 mod transactions;
 

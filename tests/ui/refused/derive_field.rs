@@ -39,4 +39,18 @@ struct Member {
     posts: HasMany<Post>,
 }
 
+#[derive(Schema, Clone, Debug)]
+#[schema(table = "clubs")]
+struct Club {
+    id: i64,
+    #[schema(has_one)]
+    charter: HasMany<Post>,
+    #[schema(many_to_many)]
+    users: HasMany<User>,
+    #[schema(has_many, through = "posts")]
+    authors: HasMany<User>,
+    #[schema(has_many, through = "posts.author", foreign_key = "club_id")]
+    writers: HasMany<User>,
+}
+
 fn main() {}
