@@ -59,20 +59,26 @@ impl Report {
         self.say(&format!("|{}", "---|".repeat(columns.len())));
     }
 
-    /// A line of a table.
+    /// A line of a table; kept at once, so that a run that is stopped keeps what it found.
     pub(crate) fn row(&mut self, cells: &[String]) {
         self.say(&line(cells));
+        self.save();
     }
 
-    /// Ends the section, and keeps it where that was asked for.
+    /// Ends the section.
     pub(crate) fn close(&mut self) {
-        let Some((name, text)) = self.section.take() else { return };
+        self.save();
+        self.section = None;
+    }
+
+    fn save(&self) {
+        let Some((name, text)) = &self.section else { return };
         if self.keep == Keep::Printed {
             return;
         }
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(DOCUMENT);
         let document = fs::read_to_string(&path).expect("the document is there");
-        fs::write(path, replaced(&document, name, &text)).expect("the document can be written");
+        fs::write(path, replaced(&document, name, text)).expect("the document can be written");
     }
 }
 
