@@ -5,9 +5,11 @@
 //! hold it up.
 
 use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::sync::mpsc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -23,6 +25,8 @@ use super::client::Command;
 use super::client::Leavers;
 use super::engine::Ask;
 use super::engine::Engine;
+use super::engine::Load;
+use super::engine::Loaded;
 use super::engine::Touched;
 use super::feed::Feed;
 use super::feed::Keys;
@@ -31,11 +35,9 @@ use super::feed::Outcome;
 use super::feed::Tick;
 use super::feed::retention::Retention;
 use super::feed::retention::remove_before;
-use super::feed::snapshot::Position;
-use super::feed::source::load;
 use super::feed::source::plain;
+use super::feed::source::read_at_one_state;
 use super::feed::wake::Doorbell;
-use super::router::ResultId;
 use super::stats::Counters;
 use crate::error::Error;
 use crate::error::ErrorKind;
@@ -45,13 +47,13 @@ use crate::schema::Table;
 use crate::value::Key;
 use crate::value::Row;
 
-/// How many results are read at once, so that a crowd that comes back leaves connections to others.
+/// How many loads run at once, so that a crowd that comes back leaves connections to others.
 const LOADS: usize = 4;
 
 /// The wait after a tick that failed, doubled up to the heartbeat.
 const RETRY: Duration = Duration::from_millis(50);
 
-type Loaded = (ResultId, Result<(Vec<Row>, Position)>);
+type Ended = (Load, Loaded);
 
 /// Drives one engine with one feed.
 pub(crate) struct Driver<F> {
@@ -64,7 +66,7 @@ pub(crate) struct Driver<F> {
     pub(crate) health: watch::Sender<Health>,
     pub(crate) changes: Changes,
     pub(crate) config: Config,
-    pub(crate) loads: JoinSet<Loaded>,
+    pub(crate) loads: JoinSet<Ended>,
     pub(crate) removal: JoinSet<()>,
     pub(crate) retention: Retention,
     /// Results are asked one by one, because asking them together has failed.
@@ -81,7 +83,7 @@ enum Wake {
     Command(Command),
     Rung,
     Heartbeat,
-    Loaded(Loaded),
+    Loaded(Box<Ended>),
     Stopped,
 }
 
@@ -119,8 +121,9 @@ impl<F: Feed> Driver<F> {
                     self.heartbeat();
                     true
                 }
-                Wake::Loaded((id, rows)) => {
-                    self.engine.loaded(id, rows);
+                Wake::Loaded(ended) => {
+                    let (load, loaded) = *ended;
+                    self.engine.loaded(load, loaded);
                     false
                 }
                 Wake::Stopped => break,
@@ -149,11 +152,10 @@ impl<F: Feed> Driver<F> {
             command = self.commands.recv() => command.map_or(Wake::Stopped, Wake::Command),
             () = self.doorbell.rung() => Wake::Rung,
             _ = heartbeat.tick() => Wake::Heartbeat,
-            Some(loaded) = self.loads.join_next() => match loaded {
-                Ok(loaded) => Wake::Loaded(loaded),
-                // A load that panicked is a bug of ours; its result is read again on the next ring.
-                Err(_) => Wake::Rung,
-            },
+            Some(ended) = self.loads.join_next() => {
+                // Loads catch their panics, and nobody aborts them.
+                ended.map_or(Wake::Rung, |ended| Wake::Loaded(Box::new(ended)))
+            }
         }
     }
 
@@ -164,16 +166,21 @@ impl<F: Feed> Driver<F> {
         for client in self.leavers.take() {
             self.engine.disconnect(client);
         }
-        while let Some(Ok((id, rows))) = self.loads.try_join_next() {
-            self.engine.loaded(id, rows);
+        while let Some(Ok((load, loaded))) = self.loads.try_join_next() {
+            self.engine.loaded(load, loaded);
         }
     }
 
     fn start_loads(&mut self) {
-        let free = LOADS.saturating_sub(self.loads.len());
-        for (id, statement) in self.engine.take_loads(free) {
-            let repo = self.repo.clone();
-            self.loads.spawn(async move { (id, load(&repo, statement).await) });
+        while self.loads.len() < LOADS
+            && let Some(load) = self.engine.take_load()
+        {
+            let (repo, statements) = (self.repo.clone(), load.statements());
+            self.loads.spawn(async move {
+                let read = AssertUnwindSafe(read_at_one_state(&repo, statements)).catch_unwind();
+                let panicked = || Err(Error::invalid("reading a live query panicked"));
+                (load, read.await.unwrap_or_else(|_| panicked()))
+            });
         }
     }
 
@@ -307,9 +314,12 @@ impl<F: Feed> Driver<F> {
                     }
                     match ask {
                         Ask::Again(id, _) => self.engine.fail(id, error),
-                        Ask::Touching { .. } => {
+                        Ask::Many(..) | Ask::Touching { .. } => {
                             let instead = self.engine.instead(&ask);
-                            asks.extend(self.engine.again(instead));
+                            if let Ask::Many(ids, _) = &ask {
+                                self.engine.ask_apart(ids);
+                            }
+                            asks.extend(self.engine.each_again(&instead));
                         }
                     }
                 }

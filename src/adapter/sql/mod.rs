@@ -11,6 +11,8 @@ mod expression;
 #[cfg(all(test, feature = "postgres", feature = "sqlite"))]
 mod fixture;
 mod function;
+#[cfg(feature = "live")]
+mod many;
 mod quote;
 mod read;
 #[cfg(feature = "live")]
@@ -23,6 +25,8 @@ mod write;
 use std::fmt;
 
 pub(crate) use self::edge::EdgeRead;
+#[cfg(feature = "live")]
+pub(crate) use self::many::select_many;
 #[cfg(any(feature = "live", feature = "postgres"))]
 pub(crate) use self::quote::quoted_name;
 #[cfg(feature = "live")]
@@ -163,6 +167,8 @@ pub enum Capability {
     Lateral,
     /// Going on in a transaction after a statement in it failed.
     GoesOnAfterFailure,
+    /// Subqueries beside a list of parameters that see its columns.
+    Lateral,
 }
 
 /// The error of a kind of values that a database cannot put in some place.

@@ -1,6 +1,10 @@
 //! What the engine asks of the database in the middle of a tick.
 
+use std::collections::HashMap;
+
+use super::super::plan::MANY_RESULTS;
 use super::super::plan::Touching;
+use super::super::plan::split;
 use super::super::router::FamilyId;
 use super::super::router::ResultId;
 use super::Engine;
@@ -12,6 +16,8 @@ use crate::value::Row;
 pub(crate) enum Ask {
     /// All rows of a result.
     Again(ResultId, Statement),
+    /// All rows of several results of one shape.
+    Many(Vec<ResultId>, Statement),
     /// The rows that rest on touched rows: of one result, or of all of a shape.
     Touching {
         /// The shape.
@@ -27,7 +33,7 @@ impl Ask {
     /// The statements, whose answers come back together.
     pub(crate) fn statements(&self) -> &[Statement] {
         match self {
-            Self::Again(_, statement) => std::slice::from_ref(statement),
+            Self::Again(_, statement) | Self::Many(_, statement) => std::slice::from_ref(statement),
             Self::Touching { touching, .. } => &touching.statements,
         }
     }
@@ -36,7 +42,27 @@ impl Ask {
 impl Engine {
     /// Asks for all rows of these results.
     pub(crate) fn again(&self, ids: impl IntoIterator<Item = ResultId>) -> Vec<Ask> {
-        let known = ids.into_iter().filter_map(|id| Some((id, self.results.get(&id)?)));
+        let mut families: HashMap<FamilyId, Vec<ResultId>> = HashMap::new();
+        for id in ids {
+            if let Some(result) = self.results.get(&id) {
+                families.entry(result.family).or_default().push(id);
+            }
+        }
+        let mut asks = Vec::new();
+        for (family, ids) in families {
+            for ids in ids.chunks(MANY_RESULTS) {
+                match self.holding_many(family, ids) {
+                    Some(statement) => asks.push(Ask::Many(ids.to_vec(), statement)),
+                    None => asks.extend(self.each_again(ids)),
+                }
+            }
+        }
+        asks
+    }
+
+    /// Asks for all rows of each of these results by a statement of its own.
+    pub(crate) fn each_again(&self, ids: &[ResultId]) -> Vec<Ask> {
+        let known = ids.iter().filter_map(|id| Some((*id, self.results.get(id)?)));
         known.map(|(id, result)| Ask::Again(id, result.holding())).collect()
     }
 
@@ -44,6 +70,12 @@ impl Engine {
     pub(crate) fn take(&mut self, ask: Ask, mut answers: Vec<Vec<Row>>) {
         match ask {
             Ask::Again(id, _) => self.replace(id, answers.pop().unwrap_or_default()),
+            Ask::Many(ids, _) => {
+                let parts = split(answers.pop().unwrap_or_default(), ids.len());
+                for (id, rows) in ids.into_iter().zip(parts) {
+                    self.replace(id, rows);
+                }
+            }
             Ask::Touching { family, only, touching } => {
                 self.take_touching(family, only, touching, answers);
             }

@@ -1,7 +1,6 @@
 //! Clients come, ask, fall behind, and go.
 
 use std::collections::HashMap;
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::super::client::ClientId;
@@ -9,7 +8,6 @@ use super::super::client::Wanted;
 use super::super::mailbox::Event;
 use super::super::mailbox::Mailbox;
 use super::super::mailbox::Name;
-use super::super::result::LiveResult;
 use super::super::router::ResultId;
 use super::super::step::Answer;
 use super::super::step::Cursor;
@@ -22,25 +20,29 @@ use crate::error::Error;
 #[derive(Debug)]
 pub(super) struct Client {
     pub(super) mailbox: Arc<Mailbox>,
-    pub(super) queries: HashMap<Name, ResultId>,
+    pub(super) queries: HashMap<Name, Watched>,
     /// The version it was last told about.
     pub(super) version: Version,
+    /// Its requests that wait.
+    requests: Vec<u64>,
 }
 
-/// A request that is answered later.
+/// One query of a client.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Watched {
+    pub(super) result: ResultId,
+    /// The request for it was answered; it is not told of moves before.
+    pub(super) is_answered: bool,
+}
+
+/// A request for queries that is answered when all of them are live or have failed.
 #[derive(Debug)]
 pub(super) struct Waiting {
     client: ClientId,
     request: u64,
-    what: What,
-}
-
-#[derive(Debug)]
-enum What {
-    /// For results to be live.
-    Queries(Vec<Part>),
-    /// For a tick that began after the request.
-    Barrier,
+    parts: Vec<Part>,
+    /// How many of them are neither yet.
+    missing: usize,
 }
 
 /// One query of a request.
@@ -51,32 +53,22 @@ struct Part {
     result: Result<ResultId, Arc<Error>>,
 }
 
-impl Waiting {
-    pub(super) fn is_barrier(&self) -> bool {
-        matches!(self.what, What::Barrier)
-    }
-
-    /// Notes that a result it waits for cannot be had.
-    pub(super) fn fail(&mut self, id: ResultId, error: &Arc<Error>) {
-        let What::Queries(parts) = &mut self.what else { return };
-        for part in parts.iter_mut().filter(|part| matches!(part.result, Ok(held) if held == id)) {
-            part.result = Err(Arc::clone(error));
-        }
-    }
-}
-
 impl Engine {
     pub(super) fn connect(&mut self, id: ClientId, mailbox: Arc<Mailbox>) {
-        let client = Client { mailbox, queries: HashMap::new(), version: self.version };
+        let version = self.version;
+        let client = Client { mailbox, queries: HashMap::new(), version, requests: Vec::new() };
         self.clients.insert(id, client);
     }
 
     /// Forgets a client and its interest in results.
     pub(crate) fn disconnect(&mut self, id: ClientId) {
         let Some(client) = self.clients.remove(&id) else { return };
-        self.waiting.retain(|waiting| waiting.client != id);
-        for (name, result) in client.queries {
-            self.unsubscribe(id, &name, result);
+        for request in client.requests {
+            self.waiting.remove(&request);
+        }
+        self.barriers.retain(|(waiting, _)| *waiting != id);
+        for (name, watched) in client.queries {
+            self.unsubscribe(id, name, watched.result);
         }
     }
 
@@ -87,13 +79,10 @@ impl Engine {
         }
     }
 
-    fn unsubscribe(&mut self, client: ClientId, name: &Name, id: ResultId) {
+    fn unsubscribe(&mut self, client: ClientId, name: Name, id: ResultId) {
         let heartbeats = self.heartbeats;
         let Some(result) = self.results.get_mut(&id) else { return };
-        let who = |(held, called): &(ClientId, Name)| *held == client && called == name;
-        if let Some(place) = result.subscribers.iter().position(who) {
-            result.subscribers.swap_remove(place);
-        }
+        result.subscribers.remove(&(client, name));
         if result.subscribers.is_empty() {
             result.idle_since = Some(heartbeats);
             self.idle.insert(id);
@@ -110,8 +99,8 @@ impl Engine {
     pub(super) fn remove(&mut self, id: ClientId, names: &[Name]) {
         for name in names {
             let Some(client) = self.clients.get_mut(&id) else { return };
-            if let Some(result) = client.queries.remove(name) {
-                self.unsubscribe(id, name, result);
+            if let Some(watched) = client.queries.remove(name) {
+                self.unsubscribe(id, Arc::clone(name), watched.result);
             }
         }
     }
@@ -128,69 +117,97 @@ impl Engine {
             }
             Part { name: wanted.name, since: wanted.since, result }
         });
-        let parts = parts.collect();
-        self.waiting.push(Waiting { client: id, request, what: What::Queries(parts) });
+        let parts: Vec<Part> = parts.collect();
+        let waiting = self.next_waiting;
+        self.next_waiting += 1;
+        let mut missing = 0;
+        for result in parts.iter().filter_map(|part| part.result.as_ref().ok()) {
+            if self.results.get(result).is_some_and(|result| !result.is_live()) {
+                self.waiting_for.entry(*result).or_default().push(waiting);
+                missing += 1;
+            }
+        }
+        if let Some(client) = self.clients.get_mut(&id) {
+            client.requests.push(waiting);
+        }
+        self.waiting.insert(waiting, Waiting { client: id, request, parts, missing });
+        if missing == 0 {
+            self.answerable.push(waiting);
+        }
         self.tell_what_waits();
+    }
+
+    /// Lets requests go on that wait for a result, which is live now or gone; with an error it cannot
+    /// be had.
+    pub(super) fn release(&mut self, id: ResultId, error: Option<&Arc<Error>>) {
+        for number in self.waiting_for.remove(&id).unwrap_or_default() {
+            let Some(waiting) = self.waiting.get_mut(&number) else { continue };
+            if let Some(error) = error {
+                let same = |part: &&mut Part| matches!(part.result, Ok(held) if held == id);
+                for part in waiting.parts.iter_mut().filter(same) {
+                    part.result = Err(Arc::clone(error));
+                }
+            }
+            waiting.missing = waiting.missing.saturating_sub(1);
+            if waiting.missing == 0 {
+                self.answerable.push(number);
+            }
+        }
     }
 
     fn subscribe(&mut self, id: ClientId, name: Name, result: ResultId) {
         let Some(client) = self.clients.get_mut(&id) else { return };
-        client.queries.insert(Arc::clone(&name), result);
+        client.queries.insert(Arc::clone(&name), Watched { result, is_answered: false });
         self.idle.remove(&result);
         if let Some(result) = self.results.get_mut(&result) {
             result.idle_since = None;
-            result.subscribers.push((id, name));
+            result.subscribers.insert((id, name));
         }
     }
 
     pub(super) fn barrier(&mut self, id: ClientId, request: u64) {
-        self.waiting.push(Waiting { client: id, request, what: What::Barrier });
+        self.barriers.push((id, request));
     }
 
     /// Answers requests whose queries are all there.
     pub(super) fn answer_waiting(&mut self) {
-        self.answer(|engine, waiting| match &waiting.what {
-            What::Barrier => false,
-            What::Queries(parts) => parts.iter().all(|part| match part.result {
-                Ok(id) => engine.results.get(&id).is_none_or(LiveResult::is_live),
-                Err(_) => true,
-            }),
-        });
-    }
-
-    /// The queries whose requests were not answered yet; they start with the answer.
-    pub(super) fn unanswered(&self) -> HashSet<(ClientId, Name)> {
-        let parts = self.waiting.iter().flat_map(|waiting| match &waiting.what {
-            What::Queries(parts) => parts.iter().map(|part| (waiting.client, &part.name)).collect(),
-            What::Barrier => Vec::new(),
-        });
-        parts.map(|(client, name)| (client, Arc::clone(name))).collect()
+        for id in std::mem::take(&mut self.went_live) {
+            self.release(id, None);
+        }
+        for number in std::mem::take(&mut self.answerable) {
+            let Some(waiting) = self.waiting.remove(&number) else { continue };
+            let id = waiting.client;
+            self.settle(id);
+            let Some(client) = self.clients.get_mut(&id) else { continue };
+            client.requests.retain(|held| *held != number);
+            for part in &waiting.parts {
+                if let (Ok(result), Some(watched)) =
+                    (&part.result, client.queries.get_mut(&part.name))
+                    && watched.result == *result
+                {
+                    watched.is_answered = true;
+                }
+            }
+            let parts = waiting.parts.into_iter();
+            let answers = parts.map(|part| self.answer_part(part)).collect();
+            let (request, version) = (waiting.request, self.version);
+            self.tell(id, Event::Loaded { request, version, answers });
+        }
     }
 
     /// Answers barriers: a tick that began after them is over.
     pub(super) fn answer_barriers(&mut self) {
-        self.answer(|_, waiting| waiting.is_barrier());
+        for (id, request) in std::mem::take(&mut self.barriers) {
+            self.settle(id);
+            self.tell(id, Event::Reached { request, version: self.version });
+        }
     }
 
-    fn answer(&mut self, is_ready: impl Fn(&Self, &Waiting) -> bool) {
-        let waiting = std::mem::take(&mut self.waiting);
-        let (ready, still): (Vec<_>, Vec<_>) =
-            waiting.into_iter().partition(|waiting| is_ready(self, waiting));
-        self.waiting = still;
-        for Waiting { client, request, what } in ready {
-            self.settle(client);
-            let version = self.version;
-            let event = match what {
-                What::Barrier => Event::Reached { request, version },
-                What::Queries(parts) => {
-                    let answers = parts.into_iter().map(|part| self.answer_part(part)).collect();
-                    Event::Loaded { request, version, answers }
-                }
-            };
-            if let Some(client) = self.clients.get_mut(&client) {
-                client.version = version;
-                client.mailbox.push(event);
-            }
+    /// Tells a client, which then is at the present version.
+    fn tell(&mut self, id: ClientId, event: Event) {
+        if let Some(client) = self.clients.get_mut(&id) {
+            client.version = self.version;
+            client.mailbox.push(event);
         }
     }
 
@@ -216,7 +233,9 @@ impl Engine {
         let mailbox = Arc::clone(&client.mailbox);
         let moved: Vec<(Name, ResultId)> = dirty
             .into_iter()
-            .filter_map(|name| client.queries.get(&name).map(|&result| (Arc::clone(&name), result)))
+            .filter_map(|name| {
+                client.queries.get(&name).map(|watched| (Arc::clone(&name), watched.result))
+            })
             .collect();
         if let Some(steps) = self.missed(&moved, from) {
             mailbox.push(Event::Moved { from, to: version, steps });

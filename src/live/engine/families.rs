@@ -28,6 +28,8 @@ pub(super) struct Family {
     pub(super) plan: Arc<LivePlan>,
     /// By their parameters.
     pub(super) results: HashMap<Arc<[Value]>, ResultId>,
+    /// Several are read by one statement; not after that has failed.
+    pub(super) may_ask_together: bool,
     /// In the join tier: the live results by the value of the leading route.
     by_route: HashMap<Value, Ids, RandomState>,
     /// In the join tier: the live results.
@@ -41,6 +43,7 @@ impl Family {
         Self {
             plan,
             results: HashMap::new(),
+            may_ask_together: true,
             by_route: HashMap::default(),
             live: Vec::new(),
             held: HashMap::default(),

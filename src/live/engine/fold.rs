@@ -11,7 +11,6 @@ use super::super::feed::Tick;
 use super::super::feed::snapshot::Position;
 use super::super::mailbox::Event;
 use super::super::mailbox::Name;
-use super::super::result::Stage;
 use super::super::result::Touch;
 use super::super::router::ResultId;
 use super::super::step::Step;
@@ -26,15 +25,16 @@ pub(crate) type Touched = Vec<(&'static Table, Vec<Touch>)>;
 /// A tick that results being read may have to catch up on.
 #[derive(Debug)]
 pub(super) struct Recent {
-    position: Position,
-    news: News,
-    touched: HashMap<String, Keys>,
+    pub(super) number: u64,
+    pub(super) position: Position,
+    pub(super) news: News,
+    pub(super) touched: HashMap<String, Keys>,
 }
 
 /// Beyond so many keys of one table, reading all rows again costs less than telling them apart.
 const MANY: usize = 10_000;
 
-fn add_touched(touched: &mut HashMap<String, Keys>, more: &HashMap<String, Keys>) {
+pub(super) fn add_touched(touched: &mut HashMap<String, Keys>, more: &HashMap<String, Keys>) {
     for (table, keys) in more {
         let held = touched.entry(table.clone()).or_insert_with(|| Keys::Some(HashSet::new()));
         match (&mut *held, keys) {
@@ -47,21 +47,6 @@ fn add_touched(touched: &mut HashMap<String, Keys>, more: &HashMap<String, Keys>
 }
 
 impl Engine {
-    /// Begins a tick: results that were read at or before its position go live. What was touched
-    /// between the state they were read at and the tick is added to the tick: reading a row once
-    /// too often changes nothing.
-    pub(crate) fn begin(&mut self, tick: &mut Tick) {
-        self.is_torn = true;
-        if self.pending.is_empty() {
-            self.recent.clear();
-            return;
-        }
-        let own = tick.touched.clone();
-        self.activate(tick);
-        let (position, news) = (tick.position.clone(), tick.news);
-        self.recent.push_back(Recent { position, news, touched: own });
-    }
-
     /// The schemas whose touched rows must be read to fold `tick`.
     pub(crate) fn schemas_to_read(&self, tick: &Tick) -> Vec<&'static Table> {
         let known = tick.touched.iter().filter(|(_, keys)| !keys.is_all());
@@ -96,42 +81,6 @@ impl Engine {
         let mut asks = self.ask_joined(tick, touched, &mut again);
         asks.extend(self.again(again));
         asks
-    }
-
-    /// Makes those results live whose rows were read at or before the tick's position.
-    fn activate(&mut self, tick: &mut Tick) {
-        let mut ready = Vec::new();
-        let mut stale = Vec::new();
-        for &id in &self.pending {
-            let Some(result) = self.results.get(&id) else { continue };
-            let Stage::Loaded(_, at) = &result.stage else { continue };
-            let mut missed = self.recent.iter().filter(|recent| !at.covers(&recent.position));
-            if at.epoch != tick.position.epoch || missed.any(|recent| recent.news == News::Lost) {
-                // Read in a life of the database, or a shape of its tables, that is over.
-                stale.push(id);
-            } else if tick.position.covers(at) {
-                ready.push((id, at.clone()));
-            }
-        }
-        for id in stale {
-            self.reload(id);
-        }
-        for (id, at) in ready {
-            for recent in self.recent.iter().filter(|recent| !at.covers(&recent.position)) {
-                add_touched(&mut tick.touched, &recent.touched);
-            }
-            // A version of its own: a cursor from a former life of this result, whose changes nobody
-            // followed since, must not fit.
-            self.version += 1;
-            self.has_activated = true;
-            let version = self.version;
-            let Some(result) = self.results.get_mut(&id) else { continue };
-            if let Stage::Loaded(rows, _) = std::mem::replace(&mut result.stage, Stage::Loading) {
-                result.activate(rows, version);
-                self.pending.remove(&id);
-                self.route(id);
-            }
-        }
     }
 
     fn fold_rows(&mut self, table: &'static Table, touches: &[Touch]) {
@@ -208,11 +157,13 @@ impl Engine {
         if moved {
             self.version = version;
         }
-        let (unanswered, to) = (self.unanswered(), self.version);
+        let to = self.version;
         for (id, mut steps) in told {
             let Some(client) = self.clients.get_mut(&id) else { continue };
             // A query whose request was not answered yet starts with its answer.
-            steps.retain(|(name, _)| !unanswered.contains(&(id, Arc::clone(name))));
+            steps.retain(|(name, _)| {
+                client.queries.get(name).is_some_and(|watched| watched.is_answered)
+            });
             if !steps.is_empty() {
                 let from = std::mem::replace(&mut client.version, to);
                 client.mailbox.push(Event::Moved { from, to, steps });

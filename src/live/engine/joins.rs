@@ -213,6 +213,7 @@ impl Engine {
     pub(crate) fn instead(&self, ask: &Ask) -> Vec<ResultId> {
         match ask {
             Ask::Again(id, _) | Ask::Touching { only: Some(id), .. } => vec![*id],
+            Ask::Many(ids, _) => ids.clone(),
             Ask::Touching { family, only: None, .. } => {
                 self.families.get(family).map_or_else(Vec::new, |family| family.live().to_vec())
             }

@@ -10,8 +10,10 @@ mod clients;
 mod families;
 mod fold;
 mod joins;
+mod loads;
 mod results;
 
+use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::collections::HashSet;
 use std::collections::VecDeque;
@@ -23,6 +25,7 @@ use self::clients::Waiting;
 use self::families::Family;
 use self::fold::Recent;
 pub(crate) use self::fold::Touched;
+pub(crate) use self::loads::{Load, Loaded};
 use super::client::ClientId;
 use super::client::Command;
 use super::mailbox::Name;
@@ -66,9 +69,23 @@ pub(crate) struct Engine {
     joined: HashMap<&'static str, Vec<(FamilyId, u16)>>,
     router: Router,
     clients: HashMap<ClientId, Client>,
-    waiting: Vec<Waiting>,
-    /// Results that are not live yet.
-    pending: HashSet<ResultId>,
+    /// Requests for queries that are not all there.
+    waiting: HashMap<u64, Waiting>,
+    next_waiting: u64,
+    /// The requests that wait for a result.
+    waiting_for: HashMap<ResultId, Vec<u64>>,
+    /// Requests whose queries are all there, or cannot be had.
+    answerable: Vec<u64>,
+    /// Clients that wait for a tick that began after they asked.
+    barriers: Vec<(ClientId, u64)>,
+    /// Results whose rows were read and wait for the engine to get there.
+    arrived: HashSet<ResultId>,
+    /// How many results are being read, or wait, by the tick after which that began.
+    loading: BTreeMap<u64, usize>,
+    /// Results that went live in this tick.
+    went_live: Vec<ResultId>,
+    /// The number of the last tick that began.
+    ticks: u64,
     /// Results without subscribers.
     idle: HashSet<ResultId>,
     /// Results whose rows somebody must begin to read.
@@ -111,8 +128,15 @@ impl Engine {
             joined: HashMap::new(),
             router: Router::default(),
             clients: HashMap::new(),
-            waiting: Vec::new(),
-            pending: HashSet::new(),
+            waiting: HashMap::new(),
+            next_waiting: 1,
+            waiting_for: HashMap::new(),
+            answerable: Vec::new(),
+            barriers: Vec::new(),
+            arrived: HashSet::new(),
+            loading: BTreeMap::new(),
+            went_live: Vec::new(),
+            ticks: 0,
             idle: HashSet::new(),
             to_load: VecDeque::new(),
             recent: VecDeque::new(),
@@ -146,9 +170,7 @@ impl Engine {
 
     /// True when a tick would let somebody who waits go on.
     pub(crate) fn wants_tick(&self) -> bool {
-        self.is_unsure
-            || self.waiting.iter().any(Waiting::is_barrier)
-            || self.pending.iter().filter_map(|id| self.results.get(id)).any(LiveResult::is_loaded)
+        self.is_unsure || !self.barriers.is_empty() || !self.arrived.is_empty()
     }
 
     /// Counts a heartbeat: results that nobody wants any more are let go.

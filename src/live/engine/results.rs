@@ -4,13 +4,11 @@ use std::sync::Arc;
 
 use super::super::audit::Audited;
 use super::super::client::ClientId;
-use super::super::feed::snapshot::Position;
 use super::super::mailbox::Event;
 use super::super::mailbox::Name;
 use super::super::plan::Tier;
 use super::super::plan::tables;
 use super::super::result::LiveResult;
-use super::super::result::Stage;
 use super::super::router::ResultId;
 use super::super::step::Answer;
 use super::Engine;
@@ -49,33 +47,8 @@ impl Engine {
         self.next_result += 1;
         family.results.insert(Arc::clone(&result.params), id);
         self.results.insert(id, result);
-        self.pending.insert(id);
         self.to_load.push_back(id);
         Ok(id)
-    }
-
-    /// The reads that must begin now, at most `most` of them.
-    pub(crate) fn take_loads(&mut self, most: usize) -> Vec<(ResultId, Statement)> {
-        let count = most.min(self.to_load.len());
-        let ids: Vec<ResultId> = self.to_load.drain(..count).collect();
-        ids.into_iter().filter_map(|id| Some((id, self.results.get(&id)?.holding()))).collect()
-    }
-
-    /// Takes the rows of a read that was begun, and the position they were read at.
-    pub(crate) fn loaded(&mut self, id: ResultId, rows: Result<(Vec<Row>, Position)>) {
-        let Some(result) = self.results.get_mut(&id) else { return };
-        match rows {
-            Ok((rows, position)) => result.stage = Stage::Loaded(result.keyed(rows), position),
-            Err(error) => self.fail(id, error),
-        }
-    }
-
-    /// Reads the rows of a result again, from the beginning.
-    pub(super) fn reload(&mut self, id: ResultId) {
-        if let Some(result) = self.results.get_mut(&id) {
-            result.stage = Stage::Loading;
-            self.to_load.push_back(id);
-        }
     }
 
     /// Lets changes find a result that became live.
@@ -150,7 +123,8 @@ impl Engine {
         }
         self.changed.remove(&id);
         self.dry.remove(&id);
-        self.pending.remove(&id);
+        self.forget_load(id, &result);
+        self.release(id, None);
         self.idle.remove(&id);
         self.unroute(id, &result);
         self.tidy_family(result.family);
@@ -160,9 +134,7 @@ impl Engine {
     /// Ends a result that can no longer be had, and tells its subscribers.
     pub(crate) fn fail(&mut self, id: ResultId, error: Error) {
         let error = Arc::new(error);
-        for waiting in &mut self.waiting {
-            waiting.fail(id, &error);
-        }
+        self.release(id, Some(&error));
         let Some(result) = self.drop_result(id) else { return };
         let was_live = result.is_live();
         for (client, name) in result.subscribers {

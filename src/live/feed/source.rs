@@ -271,19 +271,30 @@ impl Feed for LogFeed {
     }
 }
 
-/// Runs a statement and tells the position its answer belongs to, both in one snapshot.
+/// Runs statements and tells the position their answers belong to, all in one snapshot.
 ///
 /// # Errors
 ///
 /// As [`Repo::snapshot`].
-pub(crate) async fn load(repo: &Repo, statement: Statement) -> Result<(Vec<Row>, Position)> {
+pub(crate) async fn read_at_one_state(
+    repo: &Repo,
+    statements: Vec<Statement>,
+) -> Result<(Vec<Vec<Row>>, Position)> {
     let is_postgres = is_postgres(repo);
     let position =
         if is_postgres { postgres_source::position() } else { sqlite_source::position() };
-    let work = async |repo: Repo| repo.run(vec![position, statement], Access::Read).await;
+    let mut all = vec![position];
+    if is_postgres {
+        // Several results read by one statement look costly enough to be compiled, for longer than
+        // they take.
+        all.push(plain("set local jit = off", Vec::new()));
+    }
+    let before = all.len();
+    all.extend(statements);
+    let work = async |repo: Repo| repo.run(all, Access::Read).await;
     let mut answers: Vec<Answer> = repo.snapshot(work).await?;
-    let rows = answers.pop().unwrap_or_default().rows;
-    let state = answers.pop().unwrap_or_default();
+    let rows = answers.split_off(before).into_iter().map(|answer| answer.rows).collect();
+    let state = answers.swap_remove(0);
     let position = if is_postgres {
         postgres_source::read_position(&state)?
     } else {

@@ -7,6 +7,7 @@ mod admit;
 mod anchor;
 mod explain;
 mod join;
+mod many;
 mod sorter;
 
 use std::fmt;
@@ -19,6 +20,9 @@ pub(crate) use self::explain::tables;
 pub(crate) use self::join::JoinPlan;
 pub(crate) use self::join::MANY_ROWS;
 pub(crate) use self::join::Touching;
+pub(crate) use self::many::MANY_RESULTS;
+use self::many::Many;
+pub(crate) use self::many::split;
 use self::sorter::Sorter;
 use super::result::Aggregation;
 use super::result::Question;
@@ -124,6 +128,8 @@ pub(crate) struct LivePlan {
     shown: Text,
     /// Reads the rows that are held, which are more than are shown where there is an overscan.
     held: Text,
+    /// Reads them for many results.
+    many: Option<Many>,
 }
 
 impl LivePlan {
@@ -133,7 +139,11 @@ impl LivePlan {
     ///
     /// [`Invalid`](crate::ErrorKind::Invalid) when the question cannot be asked, or cannot be live: it
     /// asks for the time, or locks rows.
-    pub(crate) fn new(ast: &Ast, semantics: Semantics, dialect: &dyn Dialect) -> Result<Self> {
+    pub(crate) fn new(
+        ast: &Ast,
+        semantics: Semantics,
+        dialect: &'static dyn Dialect,
+    ) -> Result<Self> {
         let mut plan = Plan::new(ast)?;
         admit::admit(&plan.ast.shape)?;
         let outputs = plan.outputs().collect();
@@ -169,6 +179,7 @@ impl LivePlan {
             sorter,
             shown: Text::new(sql::select(&plan, dialect)?, &plan),
             held: Text::new(sql::select(&held, dialect)?, &held),
+            many: Many::new(&held, dialect)?,
             plan,
         })
     }

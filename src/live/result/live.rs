@@ -1,5 +1,6 @@
 //! One live result: a question, its rows, who subscribes, and the recent steps.
 
+use std::collections::HashSet;
 use std::collections::VecDeque;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::Hash;
@@ -40,7 +41,7 @@ pub(crate) enum Stage {
     /// Its rows are being read.
     Loading,
     /// Its rows were read at a position that the engine has not reached yet.
-    Loaded(Vec<Keyed>, Position),
+    Loaded(Vec<Keyed>, Arc<Position>),
     /// It is kept current.
     Live,
 }
@@ -53,10 +54,14 @@ pub(crate) struct LiveResult {
     pub(crate) params: Arc<[Value]>,
     pub(crate) view: Arc<View>,
     pub(crate) stage: Stage,
+    /// The tick after which its rows began to be read, while they are.
+    pub(crate) began: Option<u64>,
+    /// It is read for itself, because reading it with others has failed.
+    pub(crate) is_alone: bool,
     pub(crate) rows: Rows,
     /// Steps since the last version; given to subscribers at the end of the tick.
     pub(crate) unsent: Vec<Op>,
-    pub(crate) subscribers: Vec<(ClientId, Name)>,
+    pub(crate) subscribers: HashSet<(ClientId, Name)>,
     /// The heartbeat at which its last subscriber left.
     pub(crate) idle_since: Option<u64>,
     ring: VecDeque<Arc<Step>>,
@@ -96,9 +101,11 @@ impl LiveResult {
             params: ast.params.as_slice().into(),
             plan,
             stage: Stage::Loading,
+            began: None,
+            is_alone: false,
             rows,
             unsent: Vec::new(),
-            subscribers: Vec::new(),
+            subscribers: HashSet::new(),
             idle_since: None,
             ring: VecDeque::new(),
             reaches_back_to: 0,
@@ -108,11 +115,6 @@ impl LiveResult {
 
     pub(crate) fn is_live(&self) -> bool {
         matches!(self.stage, Stage::Live)
-    }
-
-    /// True when its rows were read and wait for the engine to get there.
-    pub(crate) fn is_loaded(&self) -> bool {
-        matches!(self.stage, Stage::Loaded(..))
     }
 
     /// How it is kept: as its shape is, unless it gave that up.
