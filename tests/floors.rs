@@ -120,6 +120,7 @@ const PURE: &[&str] = &[
     "src/live/result/live.rs",
     "src/live/result/ordered.rs",
     "src/live/result/parts.rs",
+    "src/live/result/subscribers.rs",
     "src/live/router.rs",
     "src/live/session/answer.rs",
     "src/live/session/binary.rs",

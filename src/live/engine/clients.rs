@@ -68,7 +68,7 @@ impl Engine {
         }
         self.barriers.retain(|(waiting, _)| *waiting != id);
         for (name, watched) in client.queries {
-            self.unsubscribe(id, name, watched.result);
+            self.unsubscribe(id, &name, watched.result);
         }
     }
 
@@ -79,10 +79,10 @@ impl Engine {
         }
     }
 
-    fn unsubscribe(&mut self, client: ClientId, name: Name, id: ResultId) {
+    fn unsubscribe(&mut self, client: ClientId, name: &Name, id: ResultId) {
         let heartbeats = self.heartbeats;
         let Some(result) = self.results.get_mut(&id) else { return };
-        result.subscribers.remove(&(client, name));
+        result.subscribers.remove(client, name);
         if result.subscribers.is_empty() {
             result.idle_since = Some(heartbeats);
             self.idle.insert(id);
@@ -100,7 +100,7 @@ impl Engine {
         for name in names {
             let Some(client) = self.clients.get_mut(&id) else { return };
             if let Some(watched) = client.queries.remove(name) {
-                self.unsubscribe(id, Arc::clone(name), watched.result);
+                self.unsubscribe(id, name, watched.result);
             }
         }
     }
@@ -161,7 +161,7 @@ impl Engine {
         self.idle.remove(&result);
         if let Some(result) = self.results.get_mut(&result) {
             result.idle_since = None;
-            result.subscribers.insert((id, name));
+            result.subscribers.insert(id, name);
         }
     }
 
@@ -216,7 +216,10 @@ impl Engine {
         let answer = match part.result {
             Err(error) => Answer::Failed(error),
             Ok(id) => match self.results.get_mut(&id) {
-                Some(result) => result.answer(node, version, part.since),
+                Some(result) => {
+                    self.pictured.push(id);
+                    result.answer(node, version, part.since)
+                }
                 None => Answer::Failed(Arc::new(Error::invalid("the query was removed"))),
             },
         };
@@ -243,6 +246,7 @@ impl Engine {
         }
         let answers = moved.into_iter().filter_map(|(name, id)| {
             let result = self.results.get_mut(&id)?;
+            self.pictured.push(id);
             Some((name, Answer::Snapshot(result.snapshot(node, version))))
         });
         mailbox.push(Event::Reset { version, answers: answers.collect() });

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use super::super::client::ClientId;
 use super::super::feed::Keys;
 use super::super::feed::News;
@@ -84,7 +86,7 @@ impl Engine {
     }
 
     fn fold_rows(&mut self, table: &'static Table, touches: &[Touch]) {
-        let mut by_result: HashMap<ResultId, Vec<Touch>> = HashMap::new();
+        let mut by_result: HashMap<ResultId, Vec<Touch>, RandomState> = HashMap::default();
         for touch in touches {
             for id in self.router.touched(table, touch) {
                 by_result.entry(id).or_default().push(touch.clone());
@@ -144,13 +146,14 @@ impl Engine {
         self.has_activated = false;
         let changed = std::mem::take(&mut self.changed);
         let (node, version) = (self.node, self.version + 1);
-        let mut told: HashMap<ClientId, Vec<(Name, Arc<Step>)>> = HashMap::new();
+        let mut told: HashMap<ClientId, Vec<(Name, Arc<Step>)>, RandomState> = HashMap::default();
         let mut moved = false;
         for id in changed {
             let Some(result) = self.results.get_mut(&id) else { continue };
             let Some(step) = result.step(node, version) else { continue };
             moved = true;
-            for (client, name) in &result.subscribers {
+            self.steps.push_back((self.heartbeats, id, version));
+            for (client, name) in result.subscribers.iter() {
                 told.entry(*client).or_default().push((Arc::clone(name), Arc::clone(&step)));
             }
         }

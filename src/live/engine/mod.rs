@@ -19,6 +19,8 @@ use std::collections::HashSet;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 pub(crate) use self::ask::Ask;
 use self::clients::Client;
 use self::clients::Waiting;
@@ -52,6 +54,11 @@ pub(crate) struct Setting {
     pub(crate) most_results: usize,
 }
 
+/// How many steps of all results together are kept for clients that come back.
+///
+/// A guess: at a few hundred bytes a step, some tens of MiB.
+const MOST_STEPS: usize = 131_072;
+
 /// All live results, and everybody who watches them.
 #[derive(Debug)]
 pub(crate) struct Engine {
@@ -60,7 +67,8 @@ pub(crate) struct Engine {
     node: u64,
     version: Version,
     heartbeats: u64,
-    results: HashMap<ResultId, LiveResult>,
+    /// Behind pointers: a map keeps room for twice as many as it holds.
+    results: HashMap<ResultId, Box<LiveResult>, RandomState>,
     next_result: ResultId,
     families: HashMap<FamilyId, Family>,
     by_shape: HashMap<Shape, FamilyId>,
@@ -68,35 +76,40 @@ pub(crate) struct Engine {
     /// The families of the join tier by their tables, with the number of the source.
     joined: HashMap<&'static str, Vec<(FamilyId, u16)>>,
     router: Router,
-    clients: HashMap<ClientId, Client>,
+    clients: HashMap<ClientId, Client, RandomState>,
     /// Requests for queries that are not all there.
     waiting: HashMap<u64, Waiting>,
     next_waiting: u64,
     /// The requests that wait for a result.
-    waiting_for: HashMap<ResultId, Vec<u64>>,
+    waiting_for: HashMap<ResultId, Vec<u64>, RandomState>,
     /// Requests whose queries are all there, or cannot be had.
     answerable: Vec<u64>,
     /// Clients that wait for a tick that began after they asked.
     barriers: Vec<(ClientId, u64)>,
     /// Results whose rows were read and wait for the engine to get there.
-    arrived: HashSet<ResultId>,
+    arrived: HashSet<ResultId, RandomState>,
     /// How many results are being read, or wait, by the tick after which that began.
     loading: BTreeMap<u64, usize>,
     /// Results that went live in this tick.
     went_live: Vec<ResultId>,
     /// The number of the last tick that began.
     ticks: u64,
+    /// The steps that are kept, oldest first: the heartbeat at which each was made, its result and
+    /// its version.
+    steps: VecDeque<(u64, ResultId, Version)>,
+    /// Results that a snapshot was made of since the last heartbeat.
+    pictured: Vec<ResultId>,
     /// Results without subscribers.
-    idle: HashSet<ResultId>,
+    idle: HashSet<ResultId, RandomState>,
     /// Results whose rows somebody must begin to read.
     to_load: VecDeque<ResultId>,
     /// The ticks since the oldest read that is on its way.
     recent: VecDeque<Recent>,
     /// Results with steps that were not told yet.
-    changed: HashSet<ResultId>,
+    changed: HashSet<ResultId, RandomState>,
     /// Windows with too few rows, until they are asked again: a tick that breaks off after it took
     /// the rows out does not find them a second time.
-    dry: HashSet<ResultId>,
+    dry: HashSet<ResultId, RandomState>,
     /// Tables that the log watches; a question about any other is refused.
     watched: HashSet<String>,
     /// A tick is under way, or broke off: some rows are ahead of the version.
@@ -120,28 +133,30 @@ impl Engine {
             // Zero is before everything, so that no cursor of another life fits by accident.
             version: 1,
             heartbeats: 0,
-            results: HashMap::new(),
+            results: HashMap::default(),
             next_result: 1,
             families: HashMap::new(),
             by_shape: HashMap::new(),
             next_family: 1,
             joined: HashMap::new(),
             router: Router::default(),
-            clients: HashMap::new(),
+            clients: HashMap::default(),
             waiting: HashMap::new(),
             next_waiting: 1,
-            waiting_for: HashMap::new(),
+            waiting_for: HashMap::default(),
             answerable: Vec::new(),
             barriers: Vec::new(),
-            arrived: HashSet::new(),
+            arrived: HashSet::default(),
             loading: BTreeMap::new(),
             went_live: Vec::new(),
             ticks: 0,
-            idle: HashSet::new(),
+            steps: VecDeque::new(),
+            pictured: Vec::new(),
+            idle: HashSet::default(),
             to_load: VecDeque::new(),
             recent: VecDeque::new(),
-            changed: HashSet::new(),
-            dry: HashSet::new(),
+            changed: HashSet::default(),
+            dry: HashSet::default(),
             watched,
             is_torn: false,
             failures: Vec::new(),
@@ -173,9 +188,16 @@ impl Engine {
         self.is_unsure || !self.barriers.is_empty() || !self.arrived.is_empty()
     }
 
-    /// Counts a heartbeat: results that nobody wants any more are let go.
+    /// Counts a heartbeat: results that nobody wants any more are let go, and what is kept for those
+    /// who come back.
     pub(crate) fn heartbeat(&mut self) {
         self.heartbeats += 1;
+        self.forget_steps();
+        for id in std::mem::take(&mut self.pictured) {
+            if let Some(result) = self.results.get_mut(&id) {
+                result.forget_snapshot();
+            }
+        }
         let now = self.heartbeats;
         let linger = self.setting.linger;
         let is_over = |id: &&ResultId| {
@@ -186,6 +208,20 @@ impl Engine {
         let over: Vec<ResultId> = self.idle.iter().filter(is_over).copied().collect();
         for id in over {
             self.drop_result(id);
+        }
+    }
+
+    /// Keeps steps for as long as a result without subscribers is kept, and no more than
+    /// [`MOST_STEPS`].
+    fn forget_steps(&mut self) {
+        let (now, linger) = (self.heartbeats, self.setting.linger);
+        while let Some(&(made, id, version)) = self.steps.front()
+            && (made + linger <= now || MOST_STEPS < self.steps.len())
+        {
+            self.steps.pop_front();
+            if let Some(result) = self.results.get_mut(&id) {
+                result.forget_step(version);
+            }
         }
     }
 }

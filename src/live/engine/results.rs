@@ -46,7 +46,7 @@ impl Engine {
         let id = self.next_result;
         self.next_result += 1;
         family.results.insert(Arc::clone(&result.params), id);
-        self.results.insert(id, result);
+        self.results.insert(id, Box::new(result));
         self.to_load.push_back(id);
         Ok(id)
     }
@@ -116,7 +116,7 @@ impl Engine {
     }
 
     /// Lets a result go.
-    pub(super) fn drop_result(&mut self, id: ResultId) -> Option<LiveResult> {
+    pub(super) fn drop_result(&mut self, id: ResultId) -> Option<Box<LiveResult>> {
         let result = self.results.remove(&id)?;
         if let Some(family) = self.families.get_mut(&result.family) {
             family.results.remove(&result.params);
@@ -135,9 +135,9 @@ impl Engine {
     pub(crate) fn fail(&mut self, id: ResultId, error: Error) {
         let error = Arc::new(error);
         self.release(id, Some(&error));
-        let Some(result) = self.drop_result(id) else { return };
+        let Some(mut result) = self.drop_result(id) else { return };
         let was_live = result.is_live();
-        for (client, name) in result.subscribers {
+        for (client, name) in result.subscribers.take() {
             self.forget(client, &name);
             if was_live {
                 self.failures.push((client, name, Arc::clone(&error)));

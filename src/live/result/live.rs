@@ -1,15 +1,12 @@
 //! One live result: a question, its rows, who subscribes, and the recent steps.
 
-use std::collections::HashSet;
 use std::collections::VecDeque;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::Hash;
 use std::hash::Hasher;
 use std::sync::Arc;
 
-use super::super::client::ClientId;
 use super::super::feed::snapshot::Position;
-use super::super::mailbox::Name;
 use super::super::patch::Keyed;
 use super::super::patch::Op;
 use super::super::plan::LivePlan;
@@ -24,6 +21,7 @@ use super::super::step::View;
 use super::Groups;
 use super::Ordered;
 use super::Rows;
+use super::Subscribers;
 use crate::adapter::Statement;
 use crate::query::ast::Ast;
 use crate::value::Row;
@@ -61,7 +59,7 @@ pub(crate) struct LiveResult {
     pub(crate) rows: Rows,
     /// Steps since the last version; given to subscribers at the end of the tick.
     pub(crate) unsent: Vec<Op>,
-    pub(crate) subscribers: HashSet<(ClientId, Name)>,
+    pub(crate) subscribers: Subscribers,
     /// The heartbeat at which its last subscriber left.
     pub(crate) idle_since: Option<u64>,
     ring: VecDeque<Arc<Step>>,
@@ -105,7 +103,7 @@ impl LiveResult {
             is_alone: false,
             rows,
             unsent: Vec::new(),
-            subscribers: HashSet::new(),
+            subscribers: Subscribers::default(),
             idle_since: None,
             ring: VecDeque::new(),
             reaches_back_to: 0,
@@ -187,6 +185,22 @@ impl LiveResult {
             self.reaches_back_to = oldest.cursor.version;
         }
         Some(step)
+    }
+
+    /// Forgets the step to `version`, if it is the oldest that is kept.
+    pub(crate) fn forget_step(&mut self, version: Version) {
+        if self.ring.front().is_some_and(|step| step.cursor.version == version) {
+            self.ring.pop_front();
+            self.reaches_back_to = version;
+        }
+        if self.ring.is_empty() {
+            self.ring.shrink_to_fit();
+        }
+    }
+
+    /// Forgets the snapshot that was made for those who asked lately.
+    pub(crate) fn forget_snapshot(&mut self) {
+        self.snapshot = None;
     }
 
     /// The steps after `version`, if the ring reaches back that far.

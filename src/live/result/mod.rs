@@ -7,11 +7,13 @@ mod aggregate;
 mod live;
 mod ordered;
 mod parts;
+mod subscribers;
 
 pub(crate) use self::aggregate::{Aggregation, Groups, MOST_CONTRIBUTIONS, Question};
 pub(crate) use self::live::{LiveResult, Stage};
 pub(crate) use self::ordered::{Ordered, Touch};
 pub(crate) use self::parts::Part;
+use self::subscribers::Subscribers;
 use super::patch::Keyed;
 use super::patch::Op;
 use super::patch::diff;
