@@ -43,12 +43,16 @@ impl Engine {
     /// Asks for all rows of these results.
     pub(crate) fn again(&self, ids: impl IntoIterator<Item = ResultId>) -> Vec<Ask> {
         let mut families: HashMap<FamilyId, Vec<ResultId>> = HashMap::new();
+        let mut asks = Vec::new();
         for id in ids {
-            if let Some(result) = self.results.get(&id) {
+            let Some(result) = self.results.get(&id) else { continue };
+            // One that gave its tier up holds other rows than the rest of its shape.
+            if result.tier() == result.plan.tier {
                 families.entry(result.family).or_default().push(id);
+            } else {
+                asks.push(Ask::Again(id, result.holding()));
             }
         }
-        let mut asks = Vec::new();
         for (family, ids) in families {
             for ids in ids.chunks(MANY_RESULTS) {
                 match self.holding_many(family, ids) {
