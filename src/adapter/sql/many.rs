@@ -13,7 +13,10 @@ use crate::error::Result;
 use crate::query::Plan;
 use crate::query::ast::Case;
 use crate::query::ast::Function;
+use crate::query::ast::Lock;
 use crate::query::ast::Node;
+use crate::query::ast::Operator;
+use crate::query::ast::TextFunction;
 use crate::value::Kind;
 
 /// The statement that answers a plan for many lists of parameters; parameter `i` of it is the list
@@ -24,12 +27,14 @@ use crate::value::Kind;
 ///
 /// [`Invalid`](crate::ErrorKind::Invalid) where the database cannot express the question.
 pub(crate) fn select_many(plan: &Plan, dialect: &'static dyn Dialect) -> Result<Option<Arc<str>>> {
-    if plan.ast.params.is_empty() || !dialect.supports(Capability::Lateral) {
+    // What a fragment makes of a parameter may depend on how the database takes it.
+    let has_fragments = !plan.ast.shape.nodes.fragments().is_empty();
+    if plan.ast.params.is_empty() || has_fragments || !dialect.supports(Capability::Lateral) {
         return Ok(None);
     }
     let mut kinds = vec![None; plan.ast.params.len()];
-    for node in &plan.ast.shape.nodes {
-        if let Node::Param { index, kind } = *node {
+    for node in plan.ast.shape.nodes.iter() {
+        if let Node::Param { index, kind } = node {
             kinds[index as usize] = dialect.type_name(kind).filter(|_| is_plain(kind));
         }
     }
@@ -117,8 +122,36 @@ impl Dialect for Lateral {
         self.0.like(case)
     }
 
-    fn aggregate(&self, function: Function, kind: Kind, argument: &str) -> Result<String> {
-        self.0.aggregate(function, kind, argument)
+    fn aggregate(
+        &self,
+        function: Function,
+        kind: Kind,
+        argument: &str,
+        over: &str,
+    ) -> Result<String> {
+        self.0.aggregate(function, kind, argument, over)
+    }
+
+    fn arithmetic(
+        &self,
+        operator: Operator,
+        kind: Kind,
+        left: &str,
+        right: &str,
+    ) -> Result<String> {
+        self.0.arithmetic(operator, kind, left, right)
+    }
+
+    fn text(&self, function: TextFunction, argument: &str) -> String {
+        self.0.text(function, argument)
+    }
+
+    fn now(&self) -> &'static str {
+        self.0.now()
+    }
+
+    fn lock(&self, lock: Lock, source: &str) -> Result<String> {
+        self.0.lock(lock, source)
     }
 
     fn collation(&self, kind: Kind) -> Option<&'static str> {
