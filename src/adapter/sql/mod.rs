@@ -167,8 +167,6 @@ pub enum Capability {
     Lateral,
     /// Going on in a transaction after a statement in it failed.
     GoesOnAfterFailure,
-    /// Subqueries beside a list of parameters that see its columns.
-    Lateral,
 }
 
 /// The error of a kind of values that a database cannot put in some place.
