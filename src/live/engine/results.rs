@@ -68,8 +68,7 @@ impl Engine {
                 }
             }
             (Tier::Row | Tier::Window | Tier::Aggregate | Tier::Join, _) => {
-                let anchor = plan.anchor.map(|anchor| (anchor.column, anchor.values(&params)));
-                self.router.add(plan.plan.ast.root(), anchor, id);
+                self.router.add(plan.plan.ast.root(), plan.lead(&params), id);
             }
         }
         self.note(id);
@@ -95,8 +94,7 @@ impl Engine {
             }
             (Tier::Row | Tier::Window | Tier::Aggregate | Tier::Join, _) => {
                 let table = plan.plan.ast.root();
-                let anchor = plan.anchor.map(|anchor| (anchor.column, anchor.values(params)));
-                self.router.remove(table, anchor, id);
+                self.router.remove(table, &plan.lead(params), id);
                 for (_, key) in result.rows.held() {
                     self.router.hold(table, key, id, false);
                 }

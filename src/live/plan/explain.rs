@@ -15,7 +15,7 @@ pub struct Explanation {
     pub tier: Tier,
     /// The tables whose changes can touch it.
     pub tables: Vec<&'static str>,
-    /// The column whose values route changes to it; every change of the tables goes to it if
+    /// The column whose values, equal or within bounds, route changes to it; every change of the tables goes to it if
     /// `None`.
     pub anchor: Option<&'static str>,
     /// The rows held behind the window.
@@ -42,12 +42,14 @@ impl Explanation {
             let table = shape.sources[usize::from(anchor.source)].table;
             table.columns[usize::from(anchor.column)].field
         });
+        let bounded =
+            live.bounds.map(|bounds| shape.root().columns[usize::from(bounds.column)].field);
         let has_window =
             !matches!(live.tier, Tier::Aggregate | Tier::Rerun) && shape.limit.is_some();
         Self {
             tier: live.tier,
             tables: tables(&live.plan),
-            anchor,
+            anchor: anchor.or(bounded),
             overscan: has_window.then_some(live.overscan),
             memory: memory(live.tier),
             database: database(live, has_window),

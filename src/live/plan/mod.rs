@@ -14,7 +14,9 @@ use std::fmt;
 use std::sync::Arc;
 
 pub(crate) use self::anchor::Anchor;
+use self::anchor::Bounds;
 use self::anchor::anchor;
+use self::anchor::bounds;
 pub use self::explain::Explanation;
 pub(crate) use self::explain::tables;
 pub(crate) use self::join::JoinPlan;
@@ -26,6 +28,7 @@ pub(crate) use self::many::split;
 use self::sorter::Sorter;
 use super::result::Aggregation;
 use super::result::Question;
+use super::router::Lead;
 use crate::adapter::Effect;
 use crate::adapter::Statement;
 use crate::adapter::sql;
@@ -114,6 +117,8 @@ pub(crate) struct LivePlan {
     pub(crate) tier: Tier,
     /// The column whose values lead changes to its results.
     pub(crate) anchor: Option<Anchor>,
+    /// Without an anchor: the column whose values must lie within bounds.
+    pub(crate) bounds: Option<Bounds>,
     /// What the join tier needs.
     pub(crate) join: Option<JoinPlan>,
     /// What the aggregate tier needs.
@@ -167,10 +172,12 @@ impl LivePlan {
             let wanted = plan.ast.shape.offset.saturating_add(limit).saturating_add(overscan_rows);
             (held.ast.shape.limit, held.ast.shape.offset) = (Some(wanted), 0);
         }
+        let is_led = matches!(tier, Tier::Row | Tier::Window | Tier::Aggregate);
+        let anchor = anchor(&plan).filter(|_| is_led);
         Ok(Self {
             tier,
-            anchor: anchor(&plan)
-                .filter(|_| matches!(tier, Tier::Row | Tier::Window | Tier::Aggregate)),
+            anchor,
+            bounds: bounds(&plan).filter(|_| is_led && anchor.is_none()),
             join,
             aggregation,
             outputs,
@@ -193,6 +200,15 @@ impl LivePlan {
     pub(crate) fn aggregating<'a>(&'a self, params: &'a [Value]) -> Option<Question<'a>> {
         let aggregation = self.aggregation.as_ref()?;
         Some(Question { aggregation, plan: &self.plan, params })
+    }
+
+    /// What leads changes to the result with these parameters.
+    pub(crate) fn lead<'p>(&self, params: &'p [Value]) -> Lead<'p> {
+        match (&self.anchor, &self.bounds) {
+            (Some(anchor), _) => Lead::Values(anchor.column, anchor.values(params)),
+            (None, Some(bounds)) => Lead::Range(bounds.column, bounds.interval(params)),
+            (None, None) => Lead::All,
+        }
     }
 
     /// The statement that reads the held rows.

@@ -5,10 +5,14 @@
 //!
 //! **Invariant:** the answer may name a result too many, never one too few.
 
+mod ranges;
+
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
+pub(crate) use self::ranges::Interval;
+use self::ranges::Ranges;
 use super::result::Touch;
 use crate::schema::Table;
 use crate::value::Key;
@@ -93,8 +97,21 @@ struct Schema {
     /// By the values of each column that some result is anchored in.
     by_value: HashMap<u16, HashMap<Value, Ids, RandomState>, RandomState>,
     by_key: HashMap<Key, Ids, RandomState>,
+    /// By the values of each column that some result wants within bounds.
+    ranges: HashMap<u16, Ranges, RandomState>,
     /// Results that any change of the table may enter.
     unanchored: Vec<ResultId>,
+}
+
+/// What the rows that may enter a result have in common.
+#[derive(Clone, Debug)]
+pub(crate) enum Lead<'a> {
+    /// One of these values in a column.
+    Values(u16, &'a [Value]),
+    /// A value within bounds in a column.
+    Range(u16, Interval),
+    /// Nothing.
+    All,
 }
 
 fn remove(list: &mut Vec<ResultId>, id: ResultId) {
@@ -114,41 +131,37 @@ impl Router {
         &mut schemas[place]
     }
 
-    /// Routes changes of `table` to a result kept in memory: those of rows with one of the values in
-    /// a column, or all.
-    pub(crate) fn add(
-        &mut self,
-        table: &'static Table,
-        anchor: Option<(u16, &[Value])>,
-        id: ResultId,
-    ) {
+    /// Routes changes of `table` to a result kept in memory.
+    pub(crate) fn add(&mut self, table: &'static Table, lead: Lead<'_>, id: ResultId) {
         let routes = self.schema(table);
-        let Some((column, values)) = anchor else { return routes.unanchored.push(id) };
-        let by_value = routes.by_value.entry(column).or_default();
-        for value in values {
-            by_value.entry(value.clone()).or_default().add(id);
+        match lead {
+            Lead::Values(column, values) => {
+                let by_value = routes.by_value.entry(column).or_default();
+                for value in values {
+                    by_value.entry(value.clone()).or_default().add(id);
+                }
+            }
+            Lead::Range(column, interval) => {
+                routes.ranges.entry(column).or_default().add(interval, id);
+            }
+            Lead::All => routes.unanchored.push(id),
         }
     }
 
     /// Undoes [`Router::add`].
-    pub(crate) fn remove(
-        &mut self,
-        table: &'static Table,
-        anchor: Option<(u16, &[Value])>,
-        id: ResultId,
-    ) {
+    pub(crate) fn remove(&mut self, table: &'static Table, lead: &Lead<'_>, id: ResultId) {
         let routes = self.schema(table);
-        let Some((column, values)) = anchor else { return remove(&mut routes.unanchored, id) };
-        let Some(by_value) = routes.by_value.get_mut(&column) else { return };
-        for value in values {
-            if let Some(ids) = by_value.get_mut(value)
-                && ids.remove(id)
-            {
-                by_value.remove(value);
+        match lead {
+            Lead::Values(column, values) => routes.remove_values(*column, values, id),
+            Lead::Range(column, _) => {
+                if let Some(ranges) = routes.ranges.get_mut(column) {
+                    ranges.remove(id);
+                    if ranges.is_empty() {
+                        routes.ranges.remove(column);
+                    }
+                }
             }
-        }
-        if by_value.is_empty() {
-            routes.by_value.remove(&column);
+            Lead::All => remove(&mut routes.unanchored, id),
         }
     }
 
@@ -186,6 +199,15 @@ impl Router {
             for (column, by_value) in &schema.by_value {
                 if let Some(more) = by_value.get(&row.values()[usize::from(*column)]) {
                     ids.extend_from_slice(more.as_slice());
+                }
+            }
+        }
+        if let Some(row) = row {
+            for (column, ranges) in &schema.ranges {
+                let value = &row.values()[usize::from(*column)];
+                // No comparison with `NULL` is true.
+                if !value.is_null() {
+                    ranges.find(value, &mut ids);
                 }
             }
         }
@@ -227,16 +249,32 @@ impl Schema {
             table,
             by_value: HashMap::default(),
             by_key: HashMap::default(),
+            ranges: HashMap::default(),
             unanchored: Vec::new(),
         }
     }
 
     fn all(&self) -> impl Iterator<Item = ResultId> + '_ {
         let by_value = self.by_value.values().flat_map(HashMap::values).flat_map(Ids::as_slice);
-        by_value.chain(&self.unanchored).copied()
+        let ranges = self.ranges.values().flat_map(Ranges::all);
+        by_value.chain(&self.unanchored).copied().chain(ranges)
+    }
+
+    fn remove_values(&mut self, column: u16, values: &[Value], id: ResultId) {
+        let Some(by_value) = self.by_value.get_mut(&column) else { return };
+        for value in values {
+            if let Some(ids) = by_value.get_mut(value)
+                && ids.remove(id)
+            {
+                by_value.remove(value);
+            }
+        }
+        if by_value.is_empty() {
+            self.by_value.remove(&column);
+        }
     }
 
     fn is_idle(&self) -> bool {
-        self.by_value.is_empty() && self.unanchored.is_empty()
+        self.by_value.is_empty() && self.ranges.is_empty() && self.unanchored.is_empty()
     }
 }
