@@ -57,6 +57,7 @@ const PURE: &[&str] = &[
     "src/changeset/draft.rs",
     "src/changeset/validate.rs",
     "src/query/mod.rs",
+    "src/query/ast/absorb.rs",
     "src/query/ast/mod.rs",
     "src/query/ast/lock.rs",
     "src/query/ast/node.rs",

@@ -9,6 +9,7 @@
 
 mod adapter;
 mod chat;
+mod evaluator;
 mod live;
 mod repo;
 mod server;

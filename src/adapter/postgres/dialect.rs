@@ -136,6 +136,10 @@ impl Dialect for PostgresDialect {
         None
     }
 
+    fn collation_of_choice(&self, _kind: Kind) -> Option<&'static str> {
+        None
+    }
+
     fn begin(&self, begin: Begin) -> &'static str {
         match begin {
             Begin::Write => "begin",

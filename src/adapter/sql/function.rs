@@ -49,7 +49,8 @@ impl Writer<'_> {
             }
             Node::When(condition, then, otherwise) => {
                 let typed = self.is_param(then) && otherwise.is_none_or(|id| self.is_param(id));
-                self.out.push_str("case when ");
+                let collation = self.dialect.collation_of_choice(self.kind(then));
+                self.out.push_str(if collation.is_some() { "(case when " } else { "case when " });
                 self.write(condition, Hold::Loose)?;
                 self.out.push_str(" then ");
                 self.operand(then, typed)?;
@@ -58,6 +59,11 @@ impl Writer<'_> {
                     self.operand(otherwise, typed)?;
                 }
                 self.out.push_str(" end");
+                if let Some(name) = collation {
+                    self.out.push_str(" collate ");
+                    self.out.push_str(name);
+                    self.out.push(')');
+                }
             }
             Node::Text(function, of) => {
                 let argument = self.untyped(of)?;

@@ -158,6 +158,10 @@ impl Dialect for Lateral {
         self.0.collation(kind)
     }
 
+    fn collation_of_choice(&self, kind: Kind) -> Option<&'static str> {
+        self.0.collation_of_choice(kind)
+    }
+
     fn begin(&self, begin: Begin) -> &'static str {
         self.0.begin(begin)
     }

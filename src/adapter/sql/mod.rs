@@ -129,6 +129,10 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// The collation under which stored values of `kind` sort as the values do.
     fn collation(&self, kind: Kind) -> Option<&'static str>;
 
+    /// The collation that a choice between values of `kind` must name, where one that its condition
+    /// names would else become its own.
+    fn collation_of_choice(&self, kind: Kind) -> Option<&'static str>;
+
     /// The statement that begins a transaction.
     fn begin(&self, begin: Begin) -> &'static str;
 

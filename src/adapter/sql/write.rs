@@ -15,6 +15,9 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::query::Plan;
 use crate::query::ast::Ast;
+use crate::query::ast::Item;
+use crate::query::ast::Node;
+use crate::query::ast::index;
 use crate::schema::Table;
 
 /// Some rows of a longer insert.
@@ -256,8 +259,18 @@ fn restriction(ast: &Ast, dialect: &dyn Dialect) -> Result<Restriction> {
             table.name
         )));
     }
-    let is_plain = shape.sources.len() == 1 && shape.limit.is_none() && shape.offset == 0;
+    let is_plain = shape.sources.len() == 1
+        && shape.limit.is_none()
+        && shape.offset == 0
+        && shape.withs.is_empty()
+        && shape.lock.is_none();
     let mut plan = Plan::new(ast)?;
+    if plan.ast.shape.sources[0].answer.is_some() {
+        return Err(Error::invalid(format!(
+            "query on `{}` reads an answer, which cannot be changed",
+            table.name
+        )));
+    }
     if is_plain {
         let mut writer = Writer::new(&plan.ast.shape, dialect);
         let mut filters = read::conjunction(&mut writer, &plan.ast.shape.filters, Hold::Loose)?;
@@ -266,9 +279,11 @@ fn restriction(ast: &Ast, dialect: &dyn Dialect) -> Result<Restriction> {
         read::clause(&mut conditions, " where ", &filters, " and ");
         return Ok(Restriction { alias: "s0", conditions });
     }
-    // The key of the root comes first in the key of a row.
-    let key = plan.key[..table.primary_key.len()].iter().map(|&item| plan.items[item]).collect();
-    plan.items = key;
+    let columns = table.primary_key.iter().map(|&column| {
+        let node = plan.ast.shape.nodes.push(Node::Column { source: 0, column: index(column) });
+        Item { node, name: "", kind: table.columns[column].kind }
+    });
+    plan.items = columns.collect();
     let mut names = String::new();
     quote::columns(table, table.primary_key.iter().copied(), "changed.", dialect, &mut names)?;
     let names = if 1 < table.primary_key.len() { format!("({names})") } else { names };

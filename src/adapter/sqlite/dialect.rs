@@ -151,6 +151,11 @@ impl Dialect for SqliteDialect {
         (kind == Kind::Decimal).then_some("recto_decimal")
     }
 
+    /// `case when a collate x > b then …` as a whole sorts by `x`.
+    fn collation_of_choice(&self, kind: Kind) -> Option<&'static str> {
+        (kind == Kind::Text).then_some("binary")
+    }
+
     /// A transaction that will write says so at once: the lock cannot be had later if another
     /// connection wrote in between.
     fn begin(&self, begin: Begin) -> &'static str {

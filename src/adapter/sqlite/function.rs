@@ -177,6 +177,32 @@ mod tests {
     }
 
     #[test]
+    fn numbers_are_calculated_exactly_or_not_at_all() {
+        let decimal = |expression: &str| check(&format!("select recto_decimal({expression})"));
+        assert_eq!(decimal("'0.1', '+', '0.20'"), "0.3");
+        assert_eq!(decimal("'1.5', '-', 2"), "-0.5");
+        assert_eq!(decimal("'1.50', '*', '-2'"), "-3");
+        assert_eq!(decimal("'0', '*', '-2'"), "0");
+        assert_eq!(decimal("null, '+', '1'"), "null");
+        assert_eq!(decimal("'1', '+', null"), "null");
+        let wide = "a decimal has more than 28 digits";
+        assert_eq!(decimal("'79228162514264337593543950335', '+', '0.5'"), wide);
+        assert_eq!(decimal("'0.5', '-', '79228162514264337593543950335'"), wide);
+        assert_eq!(decimal("'0.0000000000000000000000000001', '*', '0.1'"), wide);
+        assert_eq!(decimal("'0.5', '+', 0.5"), "0.5 is not exact");
+
+        let integer =
+            |expression: &str| check(&format!("select recto_integer({expression}) || ''"));
+        assert_eq!(integer("32767, 16"), "32767");
+        assert_eq!(integer("-32768, 16"), "-32768");
+        assert_eq!(integer("32767 + 1, 16"), "a number does not fit 16 bits");
+        assert_eq!(integer("-2147483648 - 1, 32"), "a number does not fit 32 bits");
+        assert_eq!(integer("9223372036854775807, 64"), "9223372036854775807");
+        assert_eq!(integer("9223372036854775807 + 1, 64"), "a number does not fit 64 bits");
+        assert_eq!(integer("null, 64"), "null");
+    }
+
+    #[test]
     fn decimals_sort_by_value() {
         let sorted = check(
             "select group_concat(column1, ' ') from \

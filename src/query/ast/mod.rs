@@ -3,6 +3,7 @@
 //! **Invariant:** structure ([`Shape`]) and data ([`Ast::params`]) are apart. The shape keys the SQL
 //! text, the prepared statement and the live plan; the parameters key the subscription.
 
+mod absorb;
 mod lock;
 mod node;
 mod nodes;
@@ -118,7 +119,7 @@ impl Ast {
 
     /// Takes an expression in and returns its place.
     pub(crate) fn add(&mut self, tree: Tree) -> NodeId {
-        tree::absorb(&mut self.shape.nodes, &mut self.params, tree)
+        absorb::absorb(&mut self.shape.nodes, &mut self.params, tree)
     }
 
     /// Takes a question in, as the answer of which it can be read.

@@ -182,21 +182,20 @@ impl Nodes {
 
     /// Lets `to` stand wherever an expression says the same.
     pub(crate) fn unify(&mut self, to: NodeId, is_same: &impl Fn(u32, u32) -> bool) {
-        for index in 0..self.list.len() {
-            if index == to.index() {
-                continue;
+        let ids = (0..self.list.len()).map(NodeId::at);
+        let swapped: Vec<NodeId> =
+            ids.map(|id| if self.are_same(id, to, is_same) { to } else { id }).collect();
+        let part = |id: NodeId| swapped[id.index()];
+        for (index, node) in self.list.iter_mut().enumerate() {
+            if index != to.index() {
+                *node = node.map(part);
             }
-            let node = self.list[index];
-            let swap = |id: NodeId| if self.are_same(id, to, is_same) { to } else { id };
-            self.list[index] = node.map(swap);
         }
-        for number in 0..self.fragments.len() {
-            let parts = self.fragments[number].parts.clone();
-            let swapped = parts
-                .into_iter()
-                .map(|id| if self.are_same(id, to, is_same) { to } else { id })
-                .collect();
-            self.fragments[number].parts = swapped;
+        for id in self.fragments.iter_mut().flat_map(|fragment| &mut fragment.parts) {
+            *id = part(*id);
+        }
+        for window in &mut self.windows {
+            window.map(part);
         }
     }
 

@@ -3,13 +3,14 @@
 mod aggregate;
 mod ask;
 mod collectors;
-mod dice;
+pub(crate) mod dice;
 mod doors;
 mod faults;
 mod follower;
 mod generate;
 mod judge;
 mod kinds;
+mod language;
 mod liar;
 mod oracle;
 mod planted;

@@ -2,15 +2,11 @@
 
 use recto::prelude::*;
 use recto::query::dense_rank;
-use recto::query::exists;
-use recto::query::fragment;
-use recto::query::now;
 use recto::query::order_by;
 use recto::query::partition_by;
 use recto::query::rank;
 use recto::query::row_number;
 use recto::query::scalar;
-use recto::query::when;
 
 use super::on_both;
 use super::schema::Author;
@@ -21,6 +17,7 @@ on_both! {
     values_are_calculated
     numbers_that_do_not_fit_are_an_error
     choices_and_texts
+    a_choice_sorts_as_what_it_chooses
     the_clock_is_the_databases
     fragments_take_columns_and_values
     groups_may_be_expressions_with_parameters
@@ -103,6 +100,22 @@ async fn choices_and_texts(repo: &Repo) {
     assert_eq!(rows[2], ("CYD".to_owned(), None, 3));
     let long = from::<Book>().filter(|b| b.title.length().gt(5).and(b.title.lower().like("eng%")));
     assert_eq!(repo.count(long).await.unwrap(), 1);
+}
+
+/// SQLite takes a collation that a condition names for that of the whole choice, unless told.
+async fn a_choice_sorts_as_what_it_chooses(repo: &Repo) {
+    library(repo).await;
+    for title in ["9", "10"] {
+        let price = Some(decimal("1.5"));
+        let book =
+            Book { author: BelongsTo::to(1), title: title.to_owned(), price, ..Book::default() };
+        repo.insert(book).await.unwrap();
+    }
+    let query = from::<Book>()
+        .filter(|b| b.pages.eq(0))
+        .order_by(|b| when(b.price.gt(decimal("1"))).then(b.title).otherwise("x").asc())
+        .select(|b| b.title);
+    assert_eq!(repo.all(query).await.unwrap(), ["10", "9"]);
 }
 
 async fn the_clock_is_the_databases(repo: &Repo) {
@@ -310,5 +323,19 @@ async fn writes_take_the_whole_language(repo: &Repo) {
     });
     assert_eq!(repo.delete_all(unknown).await.unwrap(), 1);
     let left = from::<Shelf>().order_by(|s| s.number.asc()).select(|s| s.number);
-    assert_eq!(repo.all(left).await.unwrap(), [2, 3]);
+    assert_eq!(repo.all(left.clone()).await.unwrap(), [2, 3]);
+
+    // Answers with a name tell which rows are changed; their own rows cannot be.
+    let works =
+        from::<Book>().group_by(|b| b.author_id).select(|b| (b.author_id, count(), b.pages.sum()));
+    let busy = from::<Work>()
+        .join_on::<Author>(|w, a| a.id.eq(w.author))
+        .filter(|w, _| w.books.eq(2))
+        .select(|_, a| a.name);
+    let named =
+        from::<Shelf>().with::<Work, _, _>(works.clone()).filter(|s| s.label.in_query(busy));
+    assert_eq!(repo.delete_all(named).await.unwrap(), 1);
+    assert_eq!(repo.all(left).await.unwrap(), [3]);
+    let error = repo.delete_all(from::<Work>().with::<Work, _, _>(works)).await.unwrap_err();
+    assert_eq!(error.what(), "query on `works` reads an answer, which cannot be changed");
 }

@@ -4,7 +4,7 @@ mod cases;
 mod codes;
 mod language;
 mod preloads;
-mod schema;
+pub(crate) mod schema;
 mod transactions;
 
 use recto::prelude::*;
