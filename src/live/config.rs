@@ -12,8 +12,9 @@ pub struct Config {
     /// The longest wait between two looks at the log, in case every doorbell failed. One second:
     /// the price of a lost ring.
     pub heartbeat: Duration,
-    /// How often a SQLite file is looked at for changes by other processes. 25 ms: below what a
-    /// person notices, and the look costs microseconds.
+    /// How often a SQLite file is looked at for changes by other processes; ten times as often for
+    /// half a second after each change. 10 ms: below what a person notices; a hundred looks a second
+    /// take less than four percent of a core in a debug build.
     pub poll: Duration,
     /// How long entries stay in the change log. Two minutes: longer than a deploy.
     pub retention: Duration,
@@ -30,7 +31,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             heartbeat: Duration::from_secs(1),
-            poll: Duration::from_millis(25),
+            poll: Duration::from_millis(10),
             retention: Duration::from_mins(2),
             linger: Duration::from_secs(30),
             most_results: 1_000_000,
