@@ -4,6 +4,10 @@
 //! now; both are found by its key. With a left join a row may also come to stand without a partner,
 //! which its own key does not tell: there all rows of the roots concerned are read again.
 //!
+//! Which root lost its last partner is told by the rows that it held with one. Where a condition or a
+//! limit keeps rows with a partner out, nothing tells, and the question is asked again instead
+//! ([`can_keep`]).
+//!
 //! **Invariant:** after the rows of [`Touching`] took the place of all held rows that rest on the
 //! keys it names, a result is what the plain question answers.
 
@@ -21,7 +25,9 @@ use crate::query::Plan;
 use crate::query::ast::JoinKind;
 use crate::query::ast::Node;
 use crate::query::ast::NodeId;
+use crate::query::ast::Order;
 use crate::query::ast::Shape;
+use crate::query::ast::index;
 use crate::query::eval::Semantics;
 use crate::schema::Table;
 use crate::value::Key;
@@ -101,6 +107,65 @@ pub(super) fn can_keep(plan: &Plan, semantics: Semantics) -> bool {
     shape.is_flat()
         && all.all(|&id| is_of_rows(shape, id))
         && shape.order_by.iter().all(|order| sortable(order.node))
+        && partners_are_held(shape)
+}
+
+/// True when of a root with a partner some row with one is held, if any row of the root could be.
+fn partners_are_held(shape: &Shape) -> bool {
+    let firm = firm_sources(shape);
+    if firm.iter().all(|&is_firm| is_firm) {
+        return true;
+    }
+    let is_open =
+        |node: Node| matches!(node, Node::Column { source, .. } if !firm[usize::from(source)]);
+    let mentions_open = |id: NodeId| shape.nodes.any(id, is_open);
+    let inner = shape.sources.iter().filter_map(|source| source.join.as_ref());
+    let mut inner = inner.filter(|join| join.kind == JoinKind::Inner);
+    if shape.filters.iter().any(|&id| mentions_open(id)) || inner.any(|join| mentions_open(join.on))
+    {
+        return false;
+    }
+    // The rows of a root stand together, before any partner decides their order.
+    let is_before = |order: &&Order| !mentions_open(order.node);
+    let before: Vec<Node> =
+        shape.order_by.iter().take_while(is_before).map(|order| shape.node(order.node)).collect();
+    let sources = (0_u16..).zip(&shape.sources).zip(&firm).filter(|(_, is_firm)| **is_firm);
+    let mut keys = sources.flat_map(|((source, of), _)| {
+        let column = move |&column| Node::Column { source, column: index(column) };
+        of.table.primary_key.iter().map(column)
+    });
+    shape.limit.is_none() || keys.all(|key| before.contains(&key))
+}
+
+/// Which sources have a row in every row of the answer: the root, those joined to such ones, and
+/// those of which a condition wants something that `NULL` is not.
+fn firm_sources(shape: &Shape) -> Vec<bool> {
+    let mut firm = vec![false; shape.sources.len()];
+    for (number, source) in shape.sources.iter().enumerate() {
+        firm[number] = match source.join {
+            None => true,
+            Some(join) => match join.kind {
+                JoinKind::Left => conjuncts(shape).iter().any(|&id| wants(shape, id, number)),
+                JoinKind::Inner => !shape.nodes.any(join.on, |node| {
+                    matches!(node, Node::Column { source, .. }
+                        if usize::from(source) != number && !firm[usize::from(source)])
+                }),
+            },
+        };
+    }
+    firm
+}
+
+/// True when a condition is never true of a `NULL` in place of each column of a source.
+#[expect(clippy::wildcard_enum_match_arm, reason = "other conditions may be true of `NULL`")]
+fn wants(shape: &Shape, id: NodeId, number: usize) -> bool {
+    let is_column = |id: NodeId| matches!(shape.node(id), Node::Column { source, .. } if usize::from(source) == number);
+    match shape.node(id) {
+        Node::Compare(_, left, right) => is_column(left) || is_column(right),
+        Node::In(item, _) => is_column(item),
+        Node::Like(text, ..) => is_column(text),
+        _ => false,
+    }
 }
 
 /// True when an expression depends on the values of the sources' rows and on parameters alone.

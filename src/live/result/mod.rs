@@ -8,6 +8,8 @@ mod live;
 mod ordered;
 mod parts;
 mod subscribers;
+#[cfg(test)]
+mod window_law;
 
 pub(crate) use self::aggregate::{Aggregation, Groups, MOST_CONTRIBUTIONS, Question};
 pub(crate) use self::live::{LiveResult, Stage};

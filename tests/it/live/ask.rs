@@ -19,6 +19,9 @@ use recto::query::ast::Function;
 use recto::query::ast::Nulls;
 use recto::query::ast::Tree;
 use recto::query::count;
+use recto::query::fragment;
+use recto::query::scalar;
+use recto::schema::Table;
 use recto::value::FromValue;
 use recto::value::Kind;
 use recto::value::Row;
@@ -27,6 +30,9 @@ use recto::value::ToValue;
 use super::kinds::Shelf;
 use super::kinds::Specimen;
 use super::kinds::Strip;
+use super::nested;
+use super::nested::Busy;
+use super::nested::Step;
 use super::question::At;
 use super::question::Base;
 use super::question::Condition;
@@ -300,6 +306,20 @@ where
     col::<T>(at).is_null()
 }
 
+fn between<'q, T>(at: At, low: &Value, high: &Value) -> Expr<'q, bool>
+where
+    T: FromValue<Inner = T> + ToValue + 'static,
+{
+    col::<T>(at).between(T::from_value(low).unwrap(), T::from_value(high).unwrap())
+}
+
+fn instead_of<'q, T>(at: At, instead: &Value, compared: Compared<'_>) -> Expr<'q, bool>
+where
+    T: FromValue<Inner = T> + ToValue + 'static,
+{
+    compared.expression(col::<T>(at).coalesce(T::from_value(instead).unwrap()))
+}
+
 fn condition<'q>(of: &Condition) -> Expr<'q, bool> {
     match of {
         Condition::Is(at) => col::<bool>(*at).not().not(),
@@ -309,6 +329,25 @@ fn condition<'q>(of: &Condition) -> Expr<'q, bool> {
         Condition::In(at, values) => of_kind!(at.kind, [] one_of(*at, values)),
         Condition::Like(at, Case::AsDatabase, pattern) => col::<String>(*at).like(*pattern),
         Condition::Like(at, Case::Fold, pattern) => col::<String>(*at).ilike(*pattern),
+        Condition::Between(at, low, high) => of_kind!(at.kind, [] between(*at, low, high)),
+        Condition::Instead(at, instead, op, value) => {
+            of_kind!(at.kind, [] instead_of(*at, instead, Compared(*op, value)))
+        }
+        Condition::Length(at, op, length) => {
+            Compared(*op, &Value::Int(*length)).expression(col::<String>(*at).length())
+        }
+        Condition::Lower(at, text) => col::<String>(*at).lower().eq(*text),
+        Condition::Plus(at, more, op, value) => {
+            Compared(*op, &Value::Int((*value).into())).expression(col::<i32>(*at) + *more)
+        }
+        Condition::Divides(at, by) => fragment("? % ? = 0", (col::<i32>(*at), *by)),
+        Condition::Tallied(at, op, n) => {
+            let tallies = from::<Tally>().filter(|t| Compared(*op, &Value::Int(*n)).column(t.n));
+            col::<i64>(*at).in_query(tallies.select(|t| t.owner_id))
+        }
+        Condition::AboveTallies(at) => {
+            col::<i64>(*at).gt(scalar(from::<Tally>().select(|t| t.n.max())))
+        }
         Condition::And(both) => condition(&both[0]).and(condition(&both[1])),
         Condition::Or(both) => condition(&both[0]).or(condition(&both[1])),
         Condition::Not(of) => condition(of).not(),
@@ -351,7 +390,7 @@ macro_rules! asked {
     };
 }
 
-asked!(one, (A: Schema), A, |_|);
+asked!(one, (A: Source), A, |_|);
 asked!(two, (A: Schema, B: Source), (A, B), |_, _|);
 asked!(three, (A: Schema, B: Source, C: Source), (A, B, C), |_, _, _|);
 
@@ -391,5 +430,48 @@ pub(crate) fn ask(of: &Question) -> Ast {
         Base::ItemsBelowTallies => {
             two(from::<Item>().left_join_on::<Tally>(|i, t| i.id.lt(t.n)), of)
         }
+        Base::ItemsOfEither => one(nested::either(), of),
+        Base::ItemsOfEitherWithRepetitions => one(nested::both_with_repetitions(), of),
+        Base::ItemsInCommon => one(nested::common(), of),
+        Base::ItemsOfOneWithoutTheOther => one(nested::one_without_other(), of),
+        Base::OwnersOfHighItems => one(nested::owners_of_high_items(), of),
+        Base::DearestItems => one(nested::dearest_items(), of),
+        Base::ItemsOfTheBusy => two(nested::items_of_the_busy(), of),
+        Base::UnbrokenOwners => one(nested::unbroken_owners(), of),
+        Base::Shows(which) => nested::shows(which),
+    }
+}
+
+/// The tables whose columns a question can speak of.
+pub(crate) fn sources(of: Base) -> Vec<&'static Table> {
+    match of {
+        Base::Items
+        | Base::ItemsOfEither
+        | Base::ItemsOfEitherWithRepetitions
+        | Base::ItemsInCommon
+        | Base::ItemsOfOneWithoutTheOther
+        | Base::DearestItems => vec![Item::table()],
+        Base::Owners | Base::OwnersOfHighItems => vec![Owner::table()],
+        Base::Tallies => vec![Tally::table()],
+        Base::Specimens => vec![Specimen::table()],
+        Base::Shelves => vec![Shelf::table()],
+        Base::Strips => vec![Strip::table()],
+        Base::ItemsOfOwners | Base::ItemsPerhapsOfOwners => vec![Item::table(), Owner::table()],
+        Base::OwnersWithItems | Base::OwnersPerhapsWithItems => {
+            vec![Owner::table(), Item::table()]
+        }
+        Base::OwnersWithShelvesWithSpecimens
+        | Base::OwnersPerhapsWithShelvesPerhapsWithSpecimens => {
+            vec![Owner::table(), Shelf::table(), Specimen::table()]
+        }
+        Base::ItemsWithTallies | Base::ItemsBelowTallies => vec![Item::table(), Tally::table()],
+        Base::ShelvesPerhapsWithSpecimens => vec![Shelf::table(), Specimen::table()],
+        Base::SpecimensOfOwnersWithTallies => {
+            vec![Specimen::table(), Owner::table(), Tally::table()]
+        }
+        Base::ItemsBesideItems => vec![Item::table(), Item::table()],
+        Base::ItemsOfTheBusy => vec![Item::table(), Busy::table()],
+        Base::UnbrokenOwners => vec![Step::table()],
+        Base::Shows(_) => Vec::new(),
     }
 }

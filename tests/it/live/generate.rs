@@ -12,8 +12,9 @@ use recto::query::ast::Nulls;
 use recto::schema::Table;
 use recto::value::Kind;
 
-use super::ask::ask;
+use super::ask::sources;
 use super::dice::Dice;
+use super::nested::SHOWS;
 use super::question::At;
 use super::question::Base;
 use super::question::Condition;
@@ -23,10 +24,11 @@ use super::question::Sorted;
 use super::question::Term;
 use super::values::Backend;
 use super::values::PATTERNS;
+use super::values::TEXTS;
 use super::values::value;
 
 /// Each base as often as it stands here.
-const BASES: [Base; 26] = [
+const BASES: [Base; 38] = [
     Base::Items,
     Base::Items,
     Base::Items,
@@ -52,6 +54,18 @@ const BASES: [Base; 26] = [
     Base::SpecimensOfOwnersWithTallies,
     Base::ItemsBesideItems,
     Base::ItemsBelowTallies,
+    Base::ItemsOfEither,
+    Base::ItemsOfEitherWithRepetitions,
+    Base::ItemsInCommon,
+    Base::ItemsOfOneWithoutTheOther,
+    Base::OwnersOfHighItems,
+    Base::DearestItems,
+    Base::ItemsOfTheBusy,
+    Base::UnbrokenOwners,
+    Base::Shows(0),
+    Base::Items,
+    Base::Specimens,
+    Base::Items,
     // Taken where there are arrays; else something else is asked.
     Base::Strips,
 ];
@@ -77,10 +91,13 @@ struct Generator<'d> {
 
 /// A question that `dice` think of.
 pub(crate) fn question(backend: Backend, dice: &mut Dice) -> Question {
-    let base = *dice.any(&BASES);
-    let base = if base == Base::Strips && backend == Backend::Sqlite { Base::Items } else { base };
+    let base = match *dice.any(&BASES) {
+        Base::Strips if backend == Backend::Sqlite => Base::Items,
+        Base::Shows(_) => return Question::all(Base::Shows(dice.roll(SHOWS))),
+        base => base,
+    };
     let mut question = Question::all(base);
-    let tables: Vec<&'static Table> = ask(&question).shape.tables().collect();
+    let tables = sources(base);
     let columns = (0..).zip(&tables).flat_map(|(source, table)| {
         let column = move |(column, of): (u16, &recto::schema::Column)| At {
             source,
@@ -157,6 +174,11 @@ impl Generator<'_> {
             };
         }
         let at = self.column(|_| true);
+        if self.dice.once_in(4)
+            && let Some(condition) = self.function(at)
+        {
+            return condition;
+        }
         match self.dice.roll(10) {
             0 => Condition::Null(at),
             1 | 2 if !matches!(at.kind, Kind::Json | Kind::Array(_)) => {
@@ -174,6 +196,29 @@ impl Generator<'_> {
                 Condition::Compare(Term::Column(at), op, self.value(at))
             }
         }
+    }
+
+    /// A condition with more than comparisons in it, where the column is fit for one.
+    fn function(&mut self, at: At) -> Option<Condition> {
+        let op = *self.dice.any(&COMPARISONS);
+        let is_small = matches!(at.name, "rank" | "score" | "position" | "length");
+        Some(match (at.kind, self.dice.roll(4)) {
+            (Kind::I32, 0) if is_small => {
+                let by = 2 + i32::try_from(self.dice.roll(4)).unwrap();
+                Condition::Divides(at, by)
+            }
+            (Kind::I32, 1) if is_small => Condition::Plus(at, 5, op, 40),
+            (Kind::I64, 0) if at.name == "owner_id" || at.name == "id" => {
+                Condition::Tallied(at, op, self.dice.small(6))
+            }
+            (Kind::I64, 1) => Condition::AboveTallies(at),
+            (Kind::Text, 0) => Condition::Length(at, op, self.dice.small(5)),
+            (Kind::Text, 1) => Condition::Lower(at, self.dice.any::<&str>(&TEXTS)),
+            (Kind::Json | Kind::Array(_), _) => return None,
+            (_, 2) => Condition::Between(at, self.value(at), self.value(at)),
+            (_, 3) => Condition::Instead(at, self.value(at), op, self.value(at)),
+            _ => return None,
+        })
     }
 
     /// A comparison with another column of the same kind.

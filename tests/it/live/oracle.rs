@@ -89,13 +89,13 @@ impl Ground {
     }
 }
 
-async fn postgres() -> Ground {
+pub(super) async fn postgres() -> Ground {
     let database = Cluster::shared().create_database();
     let url = database.url().to_owned();
     Ground::new(&url, database).await
 }
 
-async fn sqlite() -> Ground {
+pub(super) async fn sqlite() -> Ground {
     let scratch = Scratch::new();
     let url = format!("sqlite://{}", scratch.path().join("oracle.db").display());
     Ground::new(&url, scratch).await

@@ -31,6 +31,16 @@ pub(crate) enum Base {
     SpecimensOfOwnersWithTallies,
     ItemsBesideItems,
     ItemsBelowTallies,
+    ItemsOfEither,
+    ItemsOfEitherWithRepetitions,
+    ItemsInCommon,
+    ItemsOfOneWithoutTheOther,
+    OwnersOfHighItems,
+    DearestItems,
+    ItemsOfTheBusy,
+    UnbrokenOwners,
+    /// One of those that show something else than columns.
+    Shows(u64),
 }
 
 /// A column of one of the sources.
@@ -59,6 +69,21 @@ pub(crate) enum Condition {
     Null(At),
     In(At, Vec<Value>),
     Like(At, Case, &'static str),
+    Between(At, Value, Value),
+    /// The column, or the value where it is `NULL`.
+    Instead(At, Value, Comparison, Value),
+    /// The length of a text.
+    Length(At, Comparison, i64),
+    /// The text in small letters.
+    Lower(At, &'static str),
+    /// The column and a number.
+    Plus(At, i32, Comparison, i32),
+    /// Divides without rest, in SQL of our own.
+    Divides(At, i32),
+    /// Is the owner of a tally.
+    Tallied(At, Comparison, i64),
+    /// Is more than the highest tally.
+    AboveTallies(At),
     And(Box<[Self; 2]>),
     Or(Box<[Self; 2]>),
     Not(Box<Self>),
@@ -149,7 +174,15 @@ fn parts(condition: &Condition) -> Vec<Condition> {
         | Condition::Columns(..)
         | Condition::Null(_)
         | Condition::In(..)
-        | Condition::Like(..) => Vec::new(),
+        | Condition::Like(..)
+        | Condition::Between(..)
+        | Condition::Instead(..)
+        | Condition::Length(..)
+        | Condition::Lower(..)
+        | Condition::Plus(..)
+        | Condition::Divides(..)
+        | Condition::Tallied(..)
+        | Condition::AboveTallies(_) => Vec::new(),
     }
 }
 
@@ -218,6 +251,18 @@ impl fmt::Display for Condition {
                 write!(f, "{at} in {:?}", values.iter().map(brief).collect::<Vec<_>>())
             }
             Self::Like(at, case, pattern) => write!(f, "{at} like({case:?}) {pattern:?}"),
+            Self::Between(at, low, high) => {
+                write!(f, "{at} between {} and {}", brief(low), brief(high))
+            }
+            Self::Instead(at, instead, op, value) => {
+                write!(f, "coalesce({at}, {}) {op:?} {}", brief(instead), brief(value))
+            }
+            Self::Length(at, op, length) => write!(f, "length({at}) {op:?} {length}"),
+            Self::Lower(at, text) => write!(f, "lower({at}) = {text:?}"),
+            Self::Plus(at, more, op, value) => write!(f, "{at} + {more} {op:?} {value}"),
+            Self::Divides(at, by) => write!(f, "fragment({at} % {by} = 0)"),
+            Self::Tallied(at, op, n) => write!(f, "{at} in (owners of tallies where n {op:?} {n})"),
+            Self::AboveTallies(at) => write!(f, "{at} > (the highest tally)"),
             Self::And(both) => write!(f, "({} and {})", both[0], both[1]),
             Self::Or(both) => write!(f, "({} or {})", both[0], both[1]),
             Self::Not(of) => write!(f, "not ({of})"),
