@@ -7,10 +7,12 @@ use std::collections::HashMap;
 
 use super::ast::Ast;
 use super::ast::Item;
+#[cfg(feature = "live")]
 use super::ast::NodeId;
 use super::ast::Scope;
 use super::check;
 use super::complete::close;
+#[cfg(feature = "live")]
 use super::complete::column_node;
 use super::complete::complete;
 use super::complete::resolve;

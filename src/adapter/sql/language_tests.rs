@@ -6,7 +6,9 @@ use super::super::fixture::Room;
 use super::super::fixture::alike;
 use super::super::fixture::both;
 use super::super::fixture::table;
+use super::super::select_many;
 use super::select;
+use crate::adapter::postgres::PostgresDialect;
 use crate::query::Over;
 use crate::query::Plan;
 use crate::query::ast::Ast;
@@ -302,4 +304,21 @@ fn what_is_too_deep_is_refused() {
         check(nested.ast())[0],
         "invalid: query on `messages` has more than 16 queries inside each other"
     );
+}
+
+#[test]
+fn parameters_of_questions_inside_come_from_the_lists_too() {
+    let query = from::<Room>().filter(|r| {
+        exists(from::<Message>().filter(|m| m.room_id.eq(r.outer().id).and(m.id.gt(7))))
+    });
+    let plan = Plan::new(query.ast()).unwrap();
+    let many = select_many(&plan, &PostgresDialect).unwrap().unwrap();
+    assert!(many.contains("from unnest($1::bigint[]) with ordinality as p(a1, n)"), "{many}");
+    assert!(many.contains("s1_0.\"room_id\" = s0.\"id\" and s1_0.\"id\" > p.a1"), "{many}");
+    let hidden = from::<Room>().filter(|r| {
+        let mine = from::<Message>().filter(|m| m.room_id.eq(r.outer().id));
+        exists(mine.filter(|m| fragment("? > ?", (m.id, 7_i64))))
+    });
+    let plan = Plan::new(hidden.ast()).unwrap();
+    assert_eq!(select_many(&plan, &PostgresDialect).unwrap(), None);
 }

@@ -16,6 +16,7 @@ use crate::query::ast::Function;
 use crate::query::ast::Lock;
 use crate::query::ast::Node;
 use crate::query::ast::Operator;
+use crate::query::ast::Shape;
 use crate::query::ast::TextFunction;
 use crate::value::Kind;
 
@@ -27,18 +28,14 @@ use crate::value::Kind;
 ///
 /// [`Invalid`](crate::ErrorKind::Invalid) where the database cannot express the question.
 pub(crate) fn select_many(plan: &Plan, dialect: &'static dyn Dialect) -> Result<Option<Arc<str>>> {
-    // What a fragment makes of a parameter may depend on how the database takes it.
-    let has_fragments = !plan.ast.shape.nodes.fragments().is_empty();
+    let mut kinds = vec![None; plan.ast.params.len()];
+    let has_fragments = !note(&plan.ast.shape, &mut kinds);
     if plan.ast.params.is_empty() || has_fragments || !dialect.supports(Capability::Lateral) {
         return Ok(None);
     }
-    let mut kinds = vec![None; plan.ast.params.len()];
-    for node in plan.ast.shape.nodes.iter() {
-        if let Node::Param { index, kind } = node {
-            kinds[index as usize] = dialect.type_name(kind).filter(|_| is_plain(kind));
-        }
-    }
-    let Some(types) = kinds.into_iter().collect::<Option<Vec<String>>>() else { return Ok(None) };
+    let types =
+        kinds.into_iter().map(|kind| dialect.type_name(kind.filter(|&kind| is_plain(kind))?));
+    let Some(types) = types.collect::<Option<Vec<String>>>() else { return Ok(None) };
     let inner = select(plan, &Lateral(dialect))?;
     let numbered = |letter: char, count: usize| -> Vec<String> {
         (1..=count).map(|number| format!("{letter}{number}")).collect()
@@ -55,6 +52,17 @@ pub(crate) fn select_many(plan: &Plan, dialect: &'static dyn Dialect) -> Result<
         )
         .into(),
     ))
+}
+
+/// Notes what parameters hold, those of questions inside it too; false where there is a fragment:
+/// what that makes of a parameter may depend on how the database takes it.
+fn note(shape: &Shape, kinds: &mut [Option<Kind>]) -> bool {
+    for node in shape.nodes.iter() {
+        if let Node::Param { index, kind } = node {
+            kinds[index as usize] = Some(kind);
+        }
+    }
+    shape.nodes.fragments().is_empty() && shape.inner().all(|inner| note(inner, kinds))
 }
 
 /// True when a value of `kind` compares the same whatever type the column has. A text may stand for an

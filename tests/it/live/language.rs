@@ -98,6 +98,26 @@ async fn answers_are_kept_current(bench: Bench) {
     )
     .await;
 
+    // Several results of one shape are read together, wherever their parameters stand.
+    let mut alike = Vec::new();
+    for pages in [10_i16, 50, 90] {
+        let wide = move || from::<Book>().filter(move |b| b.pages.gt(pages));
+        let readers = from::<Author>()
+            .filter(|a| exists(wide().filter(|b| b.author_id.eq(a.outer().id))))
+            .select(|a| a.id)
+            .union_all(wide().select(|b| b.author_id));
+        alike.push(Twin::of(live, readers).await);
+    }
+    let mut chains = Vec::new();
+    for author in [1_i64, 2, 3] {
+        let first = from::<Author>().filter(move |a| a.id.eq(author)).select(|a| (a.id, a.id));
+        let rest = from::<Work>()
+            .join_on::<Book>(move |w, b| b.author_id.eq(w.author + author))
+            .select(|w, b| (w.author + 1, b.author_id));
+        let chain = from::<Work>().with_recursive::<Work, _, _, _>(first, rest);
+        chains.push(Twin::of(live, chain.select(|w| (w.author, w.books))).await);
+    }
+
     let mut books = Vec::new();
     for step in 0..7 {
         match step {
@@ -129,6 +149,12 @@ async fn answers_are_kept_current(bench: Bench) {
         counted.agree(repo, &step).await;
         thick.agree(repo, &step).await;
         short.agree(repo, &step).await;
+        for twin in &mut alike {
+            twin.agree(repo, &step).await;
+        }
+        for twin in &mut chains {
+            twin.agree(repo, &step).await;
+        }
     }
 }
 
