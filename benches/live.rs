@@ -14,6 +14,9 @@ mod web;
 mod live {
     pub(crate) mod crowd;
     pub(crate) mod end_to_end;
+    pub(crate) mod fanout;
+    pub(crate) mod fanout_crowd;
+    pub(crate) mod fanout_serve;
     pub(crate) mod figures;
     pub(crate) mod fixture;
     pub(crate) mod floor;
@@ -41,10 +44,13 @@ mod live {
     pub(crate) mod writer;
 }
 
+use std::cell::LazyCell;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::live::end_to_end;
+use crate::live::fanout;
+use crate::live::fanout_serve;
 use crate::live::floor;
 use crate::live::growth;
 use crate::live::machine;
@@ -69,6 +75,7 @@ fn main() -> ExitCode {
         ["many", shape, results, items, minutes, url] => {
             many::run(shape, results, items, minutes, url);
         }
+        ["serve-fanout"] => fanout_serve::run(),
         words if !words.contains(&"--bench") => {
             println!("nothing is measured unless cargo says `--bench`\n\n{USAGE}");
         }
@@ -86,7 +93,7 @@ fn main() -> ExitCode {
 fn run(options: &Options) {
     let each = |usual| options.seconds.map_or(usual, Duration::from_secs);
     let mut report = Report::new(options.keep);
-    let cluster = machine::cluster();
+    let cluster = LazyCell::new(machine::cluster);
     for part in &options.parts {
         match part {
             Part::EndToEnd => {
@@ -98,6 +105,9 @@ fn run(options: &Options) {
             Part::Joins => scale::joins(&mut report, &cluster),
             Part::Growth => growth::run(&mut report, &cluster, options.minutes),
             Part::Ticks => tick::run(&cluster),
+            Part::FanOut => {
+                fanout::run(&mut report, options.sockets, each(Duration::from_secs(5)));
+            }
             Part::Price => {
                 let each = each(Duration::from_millis(600));
                 price::open(&mut report, &cluster, each);

@@ -72,7 +72,7 @@ fn written(golden: &Json) -> Json {
     let view = View { outputs: outputs.into(), key: None, is_ordered: true, bind: 0 };
     let cursor = Cursor { node: 0, version: 1, bind: 0 };
     let step = Step::new(Arc::new(view), cursor, vec![op]);
-    serde_json::from_str::<Vec<Json>>(step.json()).unwrap().remove(0)
+    serde_json::from_str::<Vec<Json>>(step.json().as_str()).unwrap().remove(0)
 }
 
 #[test]

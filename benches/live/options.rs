@@ -8,6 +8,7 @@ pub(crate) const USAGE: &str = "usage: cargo bench --bench live -- [PART…] [OP
   end-to-end        from commit to client, beside Zero, Parse and others (needs npm, the first time)
   scale             what many live results cost, to have and to leave alone
   joins             what a change costs under joins and aggregates, beside asking again
+  fanout            what a delivery costs beside the write it ends in, and an idle socket
   price             what a watched table costs its writers
   ticks             what one look at the log costs, in parts; printed only, not part of `all`
   growth            speed and memory before and after minutes of load; not part of `all`
@@ -16,6 +17,7 @@ pub(crate) const USAGE: &str = "usage: cargo bench --bench live -- [PART…] [OP
   --write           replace the measured sections of docs/benchmarks.md
   --seconds N       how long each measurement takes (default: 3 for latency, 0.6 for prices)
   --subscribers N   how many WebSocket clients watch; may be said again (default: 100 and 1000)
+  --sockets N       how many sockets a delivery goes to (default: 10000)
   --system NAME     measure this one only: floor postgres sqlite requery zero zero-groups parse;
                     may be said again
   --minutes N       how long `growth` loads (default: 10)
@@ -27,21 +29,30 @@ pub(crate) enum Part {
     EndToEnd,
     Scale,
     Joins,
+    FanOut,
     Price,
     Growth,
     Ticks,
 }
 
 impl Part {
-    const ALL: [Self; 4] = [Self::EndToEnd, Self::Scale, Self::Joins, Self::Price];
-    const KNOWN: [Self; 6] =
-        [Self::EndToEnd, Self::Scale, Self::Joins, Self::Price, Self::Growth, Self::Ticks];
+    const ALL: [Self; 5] = [Self::EndToEnd, Self::Scale, Self::Joins, Self::FanOut, Self::Price];
+    const KNOWN: [Self; 7] = [
+        Self::EndToEnd,
+        Self::Scale,
+        Self::Joins,
+        Self::FanOut,
+        Self::Price,
+        Self::Growth,
+        Self::Ticks,
+    ];
 
     fn word(self) -> &'static str {
         match self {
             Self::EndToEnd => "end-to-end",
             Self::Scale => "scale",
             Self::Joins => "joins",
+            Self::FanOut => "fanout",
             Self::Price => "price",
             Self::Growth => "growth",
             Self::Ticks => "ticks",
@@ -56,6 +67,7 @@ pub(crate) struct Options {
     pub(crate) keep: Keep,
     pub(crate) seconds: Option<u64>,
     pub(crate) subscribers: Vec<usize>,
+    pub(crate) sockets: usize,
     pub(crate) systems: Vec<System>,
     /// The most live results.
     pub(crate) most: u64,
@@ -71,6 +83,7 @@ impl Options {
             keep: Keep::Printed,
             seconds: None,
             subscribers: Vec::new(),
+            sockets: 10_000,
             systems: Vec::new(),
             most: u64::MAX,
             minutes: 10,
@@ -89,6 +102,10 @@ impl Options {
                 }
                 ("--results", _) => options.most = number(&argument, arguments.next())?.into(),
                 ("--minutes", _) => options.minutes = number(&argument, arguments.next())?.into(),
+                ("--sockets", _) => {
+                    let count = number(&argument, arguments.next())?;
+                    options.sockets = usize::try_from(count).unwrap_or(usize::MAX);
+                }
                 ("--system", _) => {
                     let word = arguments.next().unwrap_or_default();
                     let system = System::ALL.into_iter().find(|system| system.word() == word);

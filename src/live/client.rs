@@ -9,10 +9,12 @@ use std::sync::Arc;
 use std::sync::Mutex;
 
 use tokio::sync::mpsc;
+use tokio::sync::oneshot;
 
 use super::mailbox::Event;
 use super::mailbox::Mailbox;
 use super::mailbox::Name;
+use super::metrics::ShapeMetrics;
 use super::step::Cursor;
 use crate::error::Error;
 use crate::error::ErrorKind;
@@ -46,6 +48,8 @@ pub(crate) enum Command {
     Barrier(ClientId, u64),
     /// Say what was missed.
     CatchUp(ClientId),
+    /// Say what there is, by shape.
+    Inspect(oneshot::Sender<Vec<ShapeMetrics>>),
 }
 
 /// Clients that are gone; told without waiting, from `drop`.
@@ -138,6 +142,21 @@ impl LiveClient {
             self.mailbox.asked();
             permit.send(Command::CatchUp(self.id));
         }
+    }
+}
+
+/// For whoever sees to many clients at once, and must not wait for any of them.
+#[cfg(feature = "server")]
+impl LiveClient {
+    /// The mailbox, which is heard instead of [`LiveClient::next`]. After [`Event::Lagged`] whoever
+    /// hears it must [ask](LiveClient::catch_up) for what was missed.
+    pub(crate) fn mailbox(&self) -> &Mailbox {
+        &self.mailbox
+    }
+
+    /// Asks for what was missed.
+    pub(crate) async fn catch_up(&self) -> Result<()> {
+        self.send(Command::CatchUp(self.id)).await
     }
 }
 

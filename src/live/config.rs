@@ -22,6 +22,13 @@ pub struct Config {
     pub linger: Duration,
     /// The most live results at once; beyond it new questions are refused. A million.
     pub most_results: usize,
+    /// How many results are read at once for the first time, on connections of the pool. Four: a crowd
+    /// that comes back leaves connections to others.
+    pub loads: usize,
+    /// How many results may wait to be read for the first time; beyond it new questions are refused, and
+    /// clients are told to ask later. 10,000: four connections at a millisecond each are done with
+    /// them in the ten seconds that official clients wait for the answer to a join.
+    pub most_loading: usize,
     /// Compares every live result with the plain answer at every tick. For tests, and for those who
     /// want to see it with their own eyes: it costs one run of every live query per tick.
     pub audit: Option<Audit>,
@@ -35,6 +42,8 @@ impl Default for Config {
             retention: Duration::from_mins(2),
             linger: Duration::from_secs(30),
             most_results: 1_000_000,
+            loads: 4,
+            most_loading: 10_000,
             audit: None,
         }
     }

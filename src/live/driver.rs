@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -38,6 +39,7 @@ use super::feed::retention::remove_before;
 use super::feed::source::plain;
 use super::feed::source::read_at_one_state;
 use super::feed::wake::Doorbell;
+use super::meter;
 use super::stats::Counters;
 use crate::error::Error;
 use crate::error::ErrorKind;
@@ -46,9 +48,6 @@ use crate::repo::Repo;
 use crate::schema::Table;
 use crate::value::Key;
 use crate::value::Row;
-
-/// How many loads run at once, so that a crowd that comes back leaves connections to others.
-const LOADS: usize = 4;
 
 /// The wait after a tick that failed, doubled up to the heartbeat.
 const RETRY: Duration = Duration::from_millis(50);
@@ -134,7 +133,14 @@ impl<F: Feed> Driver<F> {
             if !wants_tick {
                 continue;
             }
-            match self.tick().await {
+            let began = Instant::now();
+            let ticked = self.tick().await;
+            let lag = match *self.health.borrow() {
+                Health::Healthy => Duration::ZERO,
+                Health::Behind(since) => since.elapsed(),
+            };
+            meter::engine(began.elapsed(), lag, &self.counters.read());
+            match ticked {
                 Ok(has_news) => {
                     failures = 0;
                     self.unannounced |= is_heartbeat && has_news;
@@ -169,10 +175,11 @@ impl<F: Feed> Driver<F> {
         while let Some(Ok((load, loaded))) = self.loads.try_join_next() {
             self.engine.loaded(load, loaded);
         }
+        self.engine.answer_asked();
     }
 
     fn start_loads(&mut self) {
-        while self.loads.len() < LOADS
+        while self.loads.len() < self.config.loads.max(1)
             && let Some(load) = self.engine.take_load()
         {
             let (repo, statements) = (self.repo.clone(), load.statements());
@@ -205,6 +212,9 @@ impl<F: Feed> Driver<F> {
     /// Once a heartbeat: lets go what nobody wants, and sees to a doorbell that does not ring.
     fn heartbeat(&mut self) {
         self.engine.heartbeat();
+        for (sql, reruns) in self.engine.reruns() {
+            meter::shape(&sql, reruns);
+        }
         if std::mem::take(&mut self.unannounced) {
             Counters::count(&self.counters.missed_wakes);
             self.doorbell.rehang();
@@ -241,6 +251,12 @@ impl<F: Feed> Driver<F> {
         if tick.news == News::Lost {
             Counters::count(&self.counters.lost_ticks);
         }
+        let touched = tick.touched.values().map(|keys| match keys {
+            Keys::Some(keys) => keys.len() as u64,
+            Keys::All => 0,
+        });
+        self.counters.changes.fetch_add(touched.sum(), Ordering::Relaxed);
+        *self.counters.counts.lock().expect("no holder of this lock panics") = self.engine.counts();
         let (results, clients) = self.engine.sizes();
         Counters::set(&self.counters.results, results);
         Counters::set(&self.counters.clients, clients);

@@ -6,12 +6,16 @@
 
 use std::collections::HashSet;
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
+use std::sync::Weak;
+use std::task::Context;
+use std::task::Poll;
 
-use tokio::sync::Notify;
-
+pub(crate) use super::listener::Ear;
+use super::listener::Listener;
 use super::step::Answer;
 use super::step::Step;
 use super::step::Version;
@@ -67,11 +71,18 @@ pub enum Event {
     Closed,
 }
 
+/// All queries of a client from one version to a later one.
+#[derive(Debug)]
+pub(crate) struct Move {
+    pub(crate) from: Version,
+    pub(crate) to: Version,
+    pub(crate) steps: Vec<(Name, Arc<Step>)>,
+}
+
 /// A bounded queue of events for one client.
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
     state: Mutex<State>,
-    filled: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -80,6 +91,7 @@ struct State {
     moves: usize,
     lag: Lag,
     is_closed: bool,
+    listener: Listener,
 }
 
 #[derive(Debug, Default)]
@@ -112,8 +124,18 @@ impl Mailbox {
             }
             (_, event) => state.events.push_back(event),
         }
+        let called = state.listener.called();
         drop(state);
-        self.filled.notify_one();
+        called.tell();
+    }
+
+    /// Has `ear` told of everything that is put in from now on, and of what is there.
+    pub(crate) fn listen(&self, ear: Weak<dyn Ear>) {
+        let mut state = self.state();
+        state.listener = Listener::Ear(ear);
+        let called = state.listener.called();
+        drop(state);
+        called.tell();
     }
 
     /// What the client missed, if it is behind: the version it is at after what waits here, and
@@ -134,11 +156,34 @@ impl Mailbox {
 
     /// Ends it: the client hears what waits, then [`Event::Closed`].
     pub(crate) fn close(&self) {
-        self.state().is_closed = true;
-        self.filled.notify_one();
+        let mut state = self.state();
+        state.is_closed = true;
+        let called = state.listener.called();
+        drop(state);
+        called.tell();
     }
 
-    fn take(&self) -> Option<Event> {
+    /// The next event, if it is a move; the other way round, whether something else waits.
+    pub(crate) fn take_move(&self) -> Result<Move, Waits> {
+        let mut state = self.state();
+        match state.events.pop_front_if(|event| matches!(event, Event::Moved { .. })) {
+            Some(Event::Moved { from, to, steps }) => {
+                state.moves -= 1;
+                Ok(Move { from, to, steps })
+            }
+            Some(
+                Event::Loaded { .. }
+                | Event::Reset { .. }
+                | Event::Reached { .. }
+                | Event::Lagged
+                | Event::Closed,
+            )
+            | None => Err(if state.is_empty() { Waits::Nothing } else { Waits::Other }),
+        }
+    }
+
+    /// The next event, if there is one.
+    pub(crate) fn take(&self) -> Option<Event> {
         let mut state = self.state();
         if let Some(event) = state.events.pop_front() {
             state.moves -= usize::from(matches!(event, Event::Moved { .. }));
@@ -152,17 +197,39 @@ impl Mailbox {
 
     /// The next event. Cancel safe.
     pub(crate) async fn next(&self) -> Event {
-        loop {
-            let filled = self.filled.notified();
-            if let Some(event) = self.take() {
-                return event;
-            }
-            filled.await;
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    fn poll_next(&self, cx: &Context<'_>) -> Poll<Event> {
+        if let Some(event) = self.take() {
+            return Poll::Ready(event);
         }
+        let mut state = self.state();
+        // Something may have been put in between the two locks.
+        if !state.is_empty() {
+            cx.waker().wake_by_ref();
+        }
+        state.listener = Listener::Task(cx.waker().clone());
+        Poll::Pending
     }
 }
 
+/// What waits in a mailbox behind the moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waits {
+    /// Nothing.
+    Nothing,
+    /// Something that is no move.
+    Other,
+}
+
 impl State {
+    /// True when there is nothing to hear.
+    fn is_empty(&self) -> bool {
+        let is_told = !matches!(self.lag, Lag::Behind { is_told: false, .. });
+        self.events.is_empty() && is_told && !self.is_closed
+    }
+
     /// Forgets the moves at the end, back to the last answer, but for which queries moved. Moves
     /// before an answer stay: the answer speaks of the state after them.
     fn forget_moves(&mut self) {
@@ -229,6 +296,34 @@ mod tests {
         assert_eq!(hear(&mailbox).unwrap(), "loaded 2");
         assert_eq!(hear(&mailbox).unwrap(), "lagged");
         assert_eq!(mailbox.take_lag().unwrap().0, 2);
+    }
+
+    #[derive(Debug, Default)]
+    struct Counts(std::sync::atomic::AtomicUsize);
+
+    impl Ear for Counts {
+        fn ring(self: Arc<Self>) {
+            self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn an_ear_hears_of_everything_and_may_take_the_moves() {
+        let (mailbox, ear) = (Mailbox::default(), Arc::<Counts>::default());
+        mailbox.push(moved(1));
+        let weak: Weak<Counts> = Arc::downgrade(&ear);
+        mailbox.listen(weak);
+        mailbox.push(Event::Loaded { request: 7, version: 2, answers: Vec::new() });
+        mailbox.push(moved(2));
+        assert_eq!(ear.0.load(std::sync::atomic::Ordering::Relaxed), 3);
+        assert_eq!(mailbox.take_move().unwrap().to, 2);
+        assert_eq!(mailbox.take_move().unwrap_err(), Waits::Other);
+        assert!(matches!(mailbox.take(), Some(Event::Loaded { .. })));
+        assert_eq!(mailbox.take_move().unwrap().to, 3);
+        assert_eq!(mailbox.take_move().unwrap_err(), Waits::Nothing);
+        drop(ear);
+        mailbox.push(moved(3));
+        assert_eq!(hear(&mailbox).unwrap(), "moved 3 4");
     }
 
     #[test]

@@ -16,7 +16,10 @@ mod config;
 mod driver;
 mod engine;
 pub mod feed;
+mod listener;
 pub mod mailbox;
+mod meter;
+pub mod metrics;
 pub mod patch;
 mod plan;
 mod query;
@@ -40,6 +43,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
 use tokio::sync::mpsc;
+use tokio::sync::oneshot;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -154,6 +158,7 @@ impl Live {
             semantics: repo.semantics(),
             linger: u64::try_from(beats).unwrap_or(u64::MAX).max(1),
             most_results: config.most_results,
+            most_loading: config.most_loading,
         };
         // Random per process: a cursor of another process must not fit.
         let node = RandomState::new().hash_one(std::process::id());
@@ -207,6 +212,23 @@ impl Live {
     /// What the engine did so far, and what it holds.
     pub fn stats(&self) -> Stats {
         self.shared.counters.read()
+    }
+
+    /// What keeping the results of each shape takes, those first that were told most.
+    ///
+    /// # Cost
+    ///
+    /// The engine looks at every result once, between two ticks.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`](ErrorKind::Unavailable) when the engine has stopped.
+    pub async fn shapes(&self) -> Result<Vec<metrics::ShapeMetrics>> {
+        let stopped = || Error::new(ErrorKind::Unavailable, "the live engine has stopped");
+        let (tell, told) = oneshot::channel();
+        let asked = self.shared.commands.send(client::Command::Inspect(tell)).await;
+        asked.map_err(|_| stopped())?;
+        told.await.map_err(|_| stopped())
     }
 
     /// A new client: a set of queries that move together.

@@ -1,7 +1,10 @@
 //! What the engine counts about itself.
 
+use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
+
+use super::metrics::Counts;
 
 /// What the engine did since it was started, and what it holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,6 +19,11 @@ pub struct Stats {
     pub lost_ticks: u64,
     /// Heartbeats that brought news which no doorbell had announced.
     pub missed_wakes: u64,
+    /// Rows that were touched, counted once a tick; not where so many were that the whole table
+    /// counts as touched.
+    pub changes: u64,
+    /// What was done for results of all shapes together, those that are gone included.
+    pub counts: Counts,
     /// Live results at present.
     pub results: u64,
     /// Clients at present.
@@ -29,6 +37,8 @@ pub(crate) struct Counters {
     pub(crate) broken_ticks: AtomicU64,
     pub(crate) lost_ticks: AtomicU64,
     pub(crate) missed_wakes: AtomicU64,
+    pub(crate) changes: AtomicU64,
+    pub(crate) counts: Mutex<Counts>,
     pub(crate) results: AtomicU64,
     pub(crate) clients: AtomicU64,
 }
@@ -51,6 +61,8 @@ impl Counters {
             broken_ticks: read(&self.broken_ticks),
             lost_ticks: read(&self.lost_ticks),
             missed_wakes: read(&self.missed_wakes),
+            changes: read(&self.changes),
+            counts: *self.counts.lock().expect("no holder of this lock panics"),
             results: read(&self.results),
             clients: read(&self.clients),
         }

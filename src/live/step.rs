@@ -7,6 +7,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::OnceLock;
 
+use bytes::Bytes;
+
 use super::patch::Keyed;
 use super::patch::Op;
 use super::wire_text;
@@ -74,7 +76,7 @@ pub struct Step {
     pub cursor: Cursor,
     /// The operations, in order.
     pub ops: Vec<Op>,
-    json: OnceLock<Arc<str>>,
+    json: OnceLock<(Shared, Box<str>)>,
 }
 
 impl Step {
@@ -84,8 +86,52 @@ impl Step {
     }
 
     /// The operations as the JSON array clients get; written once.
-    pub fn json(&self) -> &Arc<str> {
-        self.json.get_or_init(|| wire_text::ops(&self.view, &self.ops).into())
+    pub fn json(&self) -> &Shared {
+        &self.written().0
+    }
+
+    /// The cursor as JSON; written once.
+    pub(crate) fn cursor_json(&self) -> &str {
+        &self.written().1
+    }
+
+    fn written(&self) -> &(Shared, Box<str>) {
+        self.json.get_or_init(|| {
+            let ops = Shared::new(wire_text::ops(&self.view, &self.ops));
+            (ops, format!("\"{}\"", self.cursor).into())
+        })
+    }
+}
+
+/// Text that is written once, and sent to many from where it is.
+#[derive(Debug)]
+pub struct Shared {
+    text: Arc<str>,
+    bytes: OnceLock<Bytes>,
+}
+
+impl Shared {
+    pub(crate) fn new(text: String) -> Self {
+        Self { text: text.into(), bytes: OnceLock::new() }
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The same text, as bytes that can be held on their own.
+    pub fn bytes(&self) -> &Bytes {
+        self.bytes.get_or_init(|| Bytes::from_owner(Owner(Arc::clone(&self.text))))
+    }
+}
+
+/// What keeps the bytes of a text.
+struct Owner(Arc<str>);
+
+impl AsRef<[u8]> for Owner {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_bytes()
     }
 }
 
@@ -98,7 +144,7 @@ pub struct Snapshot {
     pub cursor: Cursor,
     /// The rows, in order.
     pub rows: Vec<Keyed>,
-    json: OnceLock<(Arc<str>, Arc<str>)>,
+    json: OnceLock<(Shared, Shared)>,
 }
 
 impl Snapshot {
@@ -108,10 +154,10 @@ impl Snapshot {
     }
 
     /// The keys and the rows as the JSON arrays clients get; written once.
-    pub fn json(&self) -> &(Arc<str>, Arc<str>) {
+    pub fn json(&self) -> &(Shared, Shared) {
         self.json.get_or_init(|| {
             let (keys, rows) = wire_text::rows(&self.view, &self.rows);
-            (keys.into(), rows.into())
+            (Shared::new(keys), Shared::new(rows))
         })
     }
 }

@@ -73,14 +73,20 @@ impl Engine {
     /// Takes the answers to what was asked.
     pub(crate) fn take(&mut self, ask: Ask, mut answers: Vec<Vec<Row>>) {
         match ask {
-            Ask::Again(id, _) => self.replace(id, answers.pop().unwrap_or_default()),
+            Ask::Again(id, _) => {
+                self.count(id, |counts| counts.reruns += 1);
+                self.replace(id, answers.pop().unwrap_or_default());
+            }
             Ask::Many(ids, _) => {
                 let parts = split(answers.pop().unwrap_or_default(), ids.len());
                 for (id, rows) in ids.into_iter().zip(parts) {
+                    self.count(id, |counts| counts.reruns += 1);
                     self.replace(id, rows);
                 }
             }
             Ask::Touching { family, only, touching } => {
+                let statements = touching.statements.len() as u64;
+                self.count_for(family, |counts| counts.keyed += statements);
                 self.take_touching(family, only, touching, answers);
             }
         }

@@ -27,6 +27,29 @@ pub(super) struct Client {
     requests: Vec<u64>,
 }
 
+impl Client {
+    /// Tells it how its queries went to version `to`; those that are not named did not change. A
+    /// query whose request was not answered yet starts with its answer.
+    pub(super) fn moved<'a>(
+        &mut self,
+        to: Version,
+        steps: impl Iterator<Item = (&'a Name, &'a Arc<Step>)>,
+    ) {
+        let (requests, queries) = (&self.requests, &self.queries);
+        let is_shown = |(name, _): &(&Name, &Arc<Step>)| {
+            requests.is_empty() || queries.get(*name).is_some_and(|watched| watched.is_answered)
+        };
+        let steps: Vec<(Name, Arc<Step>)> = steps
+            .filter(is_shown)
+            .map(|(name, step)| (Arc::clone(name), Arc::clone(step)))
+            .collect();
+        if !steps.is_empty() {
+            let from = std::mem::replace(&mut self.version, to);
+            self.mailbox.push(Event::Moved { from, to, steps });
+        }
+    }
+}
+
 /// One query of a client.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Watched {
@@ -132,9 +155,33 @@ impl Engine {
         }
         self.waiting.insert(waiting, Waiting { client: id, request, parts, missing });
         if missing == 0 {
-            self.answerable.push(waiting);
+            // Whoever comes back and needs no more than what it missed is answered at once; all others
+            // when everything that waits for the engine was heard, so that a crowd does not keep them.
+            if !self.is_torn && self.needs_only_steps(waiting) {
+                self.answer(waiting);
+            } else {
+                self.answerable.push(waiting);
+            }
         }
-        self.tell_what_waits();
+    }
+
+    /// Answers those who asked since the last call and whose results are there.
+    pub(crate) fn answer_asked(&mut self) {
+        if !self.answerable.is_empty() {
+            self.tell_what_waits();
+        }
+    }
+
+    /// True when the rings lead from where the client left off to the present, in all its queries.
+    fn needs_only_steps(&self, number: u64) -> bool {
+        let Some(waiting) = self.waiting.get(&number) else { return false };
+        waiting.parts.iter().all(|part| match (&part.result, part.since) {
+            (Ok(id), Some(since)) => {
+                let result = self.results.get(id);
+                result.is_some_and(|result| result.reaches(self.node, self.version, since))
+            }
+            (Ok(_), None) | (Err(_), _) => false,
+        })
     }
 
     /// Lets requests go on that wait for a result, which is live now or gone; with an error it cannot
@@ -175,24 +222,27 @@ impl Engine {
             self.release(id, None);
         }
         for number in std::mem::take(&mut self.answerable) {
-            let Some(waiting) = self.waiting.remove(&number) else { continue };
-            let id = waiting.client;
-            self.settle(id);
-            let Some(client) = self.clients.get_mut(&id) else { continue };
-            client.requests.retain(|held| *held != number);
-            for part in &waiting.parts {
-                if let (Ok(result), Some(watched)) =
-                    (&part.result, client.queries.get_mut(&part.name))
-                    && watched.result == *result
-                {
-                    watched.is_answered = true;
-                }
-            }
-            let parts = waiting.parts.into_iter();
-            let answers = parts.map(|part| self.answer_part(part)).collect();
-            let (request, version) = (waiting.request, self.version);
-            self.tell(id, Event::Loaded { request, version, answers });
+            self.answer(number);
         }
+    }
+
+    fn answer(&mut self, number: u64) {
+        let Some(waiting) = self.waiting.remove(&number) else { return };
+        let id = waiting.client;
+        self.settle(id);
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        client.requests.retain(|held| *held != number);
+        for part in &waiting.parts {
+            if let (Ok(result), Some(watched)) = (&part.result, client.queries.get_mut(&part.name))
+                && watched.result == *result
+            {
+                watched.is_answered = true;
+            }
+        }
+        let parts = waiting.parts.into_iter();
+        let answers = parts.map(|part| self.answer_part(part)).collect();
+        let (request, version) = (waiting.request, self.version);
+        self.tell(id, Event::Loaded { request, version, answers });
     }
 
     /// Answers barriers: a tick that began after them is over.
@@ -218,7 +268,12 @@ impl Engine {
             Ok(id) => match self.results.get_mut(&id) {
                 Some(result) => {
                     self.pictured.push(id);
-                    result.answer(node, version, part.since)
+                    let answer = result.answer(node, version, part.since);
+                    self.count(id, |counts| match answer {
+                        Answer::Delta(..) => counts.ring_hits += 1,
+                        Answer::Snapshot(_) | Answer::Failed(_) => counts.snapshots += 1,
+                    });
+                    answer
                 }
                 None => Answer::Failed(Arc::new(Error::invalid("the query was removed"))),
             },
@@ -240,7 +295,14 @@ impl Engine {
                 client.queries.get(&name).map(|watched| (Arc::clone(&name), watched.result))
             })
             .collect();
-        if let Some(steps) = self.missed(&moved, from) {
+        let steps = self.missed(&moved, from);
+        for (_, id) in &moved {
+            self.count(*id, |counts| match steps {
+                Some(_) => counts.ring_hits += 1,
+                None => counts.snapshots += 1,
+            });
+        }
+        if let Some(steps) = steps {
             mailbox.push(Event::Moved { from, to: version, steps });
             return;
         }

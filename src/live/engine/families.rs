@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
+use super::super::metrics::Counts;
 use super::super::plan::JoinPlan;
 use super::super::plan::LivePlan;
 use super::super::result::Part;
@@ -36,6 +37,8 @@ pub(super) struct Family {
     live: Vec<ResultId>,
     /// In the join tier: which results hold rows that rest on a row of a source.
     held: HashMap<Part, Ids, RandomState>,
+    /// What was done for them.
+    pub(super) counts: Counts,
 }
 
 impl Family {
@@ -47,6 +50,7 @@ impl Family {
             by_route: HashMap::default(),
             live: Vec::new(),
             held: HashMap::default(),
+            counts: Counts::default(),
         }
     }
 

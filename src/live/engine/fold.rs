@@ -2,20 +2,15 @@
 
 use std::collections::HashMap;
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
-use super::super::client::ClientId;
 use super::super::feed::Keys;
 use super::super::feed::News;
 use super::super::feed::Tick;
 use super::super::feed::snapshot::Position;
-use super::super::mailbox::Event;
-use super::super::mailbox::Name;
 use super::super::result::Touch;
 use super::super::router::ResultId;
-use super::super::step::Step;
 use super::Ask;
 use super::Engine;
 use crate::schema::Table;
@@ -138,46 +133,6 @@ impl Engine {
             self.dry.remove(&id);
             self.note(id);
         }
-    }
-
-    /// The tick is over, and everything asked was answered: tells everybody.
-    pub(crate) fn finish(&mut self) {
-        self.is_unsure = false;
-        self.has_activated = false;
-        let changed = std::mem::take(&mut self.changed);
-        let (node, version) = (self.node, self.version + 1);
-        let mut told: HashMap<ClientId, Vec<(Name, Arc<Step>)>, RandomState> = HashMap::default();
-        let mut moved = false;
-        for id in changed {
-            let Some(result) = self.results.get_mut(&id) else { continue };
-            let Some(step) = result.step(node, version) else { continue };
-            moved = true;
-            self.steps.push_back((self.heartbeats, id, version));
-            for (client, name) in result.subscribers.iter() {
-                told.entry(*client).or_default().push((Arc::clone(name), Arc::clone(&step)));
-            }
-        }
-        if moved {
-            self.version = version;
-        }
-        let to = self.version;
-        for (id, mut steps) in told {
-            let Some(client) = self.clients.get_mut(&id) else { continue };
-            // A query whose request was not answered yet starts with its answer.
-            steps.retain(|(name, _)| {
-                client.queries.get(name).is_some_and(|watched| watched.is_answered)
-            });
-            if !steps.is_empty() {
-                let from = std::mem::replace(&mut client.version, to);
-                client.mailbox.push(Event::Moved { from, to, steps });
-            }
-        }
-        self.is_torn = false;
-        for client in std::mem::take(&mut self.behind) {
-            self.settle(client);
-        }
-        self.tell_what_waits();
-        self.answer_barriers();
     }
 
     /// The tick broke off. What was folded stays: the next tick starts from the same state, and

@@ -60,8 +60,10 @@ impl Engine {
             result.began = Some(self.ticks);
             *self.loading.entry(self.ticks).or_default() += 1;
             count += 1;
-            families.entry(result.family).or_default().push(id);
-            if result.is_alone {
+            let (family, is_alone) = (result.family, result.is_alone);
+            families.entry(family).or_default().push(id);
+            self.count_for(family, |counts| counts.loads += 1);
+            if is_alone {
                 alone.push(id);
                 break;
             }

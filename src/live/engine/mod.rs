@@ -9,9 +9,11 @@ mod ask;
 mod clients;
 mod families;
 mod fold;
+mod inspect;
 mod joins;
 mod loads;
 mod results;
+mod tell;
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -31,6 +33,7 @@ pub(crate) use self::loads::{Load, Loaded};
 use super::client::ClientId;
 use super::client::Command;
 use super::mailbox::Name;
+use super::metrics::Counts;
 use super::result::LiveResult;
 use super::router::FamilyId;
 use super::router::ResultId;
@@ -52,6 +55,8 @@ pub(crate) struct Setting {
     pub(crate) linger: u64,
     /// How many results there may be at once.
     pub(crate) most_results: usize,
+    /// How many of them may wait to be read.
+    pub(crate) most_loading: usize,
 }
 
 /// How many steps of all results together are kept for clients that come back.
@@ -76,6 +81,8 @@ pub(crate) struct Engine {
     /// The families of the join tier by their tables, with the number of the source.
     joined: HashMap<&'static str, Vec<(FamilyId, u16)>>,
     router: Router,
+    /// What was done so far.
+    counts: Counts,
     clients: HashMap<ClientId, Client, RandomState>,
     /// Requests for queries that are not all there.
     waiting: HashMap<u64, Waiting>,
@@ -140,6 +147,7 @@ impl Engine {
             next_family: 1,
             joined: HashMap::new(),
             router: Router::default(),
+            counts: Counts::default(),
             clients: HashMap::default(),
             waiting: HashMap::new(),
             next_waiting: 1,
@@ -180,6 +188,8 @@ impl Engine {
             Command::Barrier(id, request) => self.barrier(id, request),
             Command::CatchUp(id) if self.is_torn => self.behind.push(id),
             Command::CatchUp(id) => self.settle(id),
+            // Whoever asked may be gone.
+            Command::Inspect(tell) => drop(tell.send(self.shapes())),
         }
     }
 

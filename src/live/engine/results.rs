@@ -25,7 +25,8 @@ impl Engine {
     /// # Errors
     ///
     /// [`Invalid`](ErrorKind::Invalid) when the question cannot be asked, or reads a table that the
-    /// log does not watch; [`Unavailable`](ErrorKind::Unavailable) when there are too many results.
+    /// log does not watch; [`Unavailable`](ErrorKind::Unavailable) when there are too many results, or
+    /// too many wait to be read.
     pub(super) fn result_for(&mut self, ast: &Ast) -> Result<ResultId> {
         let family_id = self.family_for(ast)?;
         let Some(family) = self.families.get_mut(&family_id) else {
@@ -40,6 +41,14 @@ impl Engine {
             return Err(Error::new(
                 ErrorKind::Unavailable,
                 format!("{count} live results already; raise `most_results`"),
+            ));
+        }
+        if self.setting.most_loading <= self.to_load.len() {
+            let count = self.to_load.len();
+            self.tidy_family(family_id);
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                format!("{count} questions wait to be asked already; ask later"),
             ));
         }
         let result = LiveResult::new(family_id, Arc::clone(&family.plan), ast);

@@ -219,11 +219,18 @@ impl LiveResult {
         Arc::clone(self.snapshot.get_or_insert_with(make))
     }
 
+    /// True when the ring leads from `since` to the present.
+    pub(crate) fn reaches(&self, node: u64, version: Version, since: Cursor) -> bool {
+        self.is_mine(node, version, since) && self.reaches_back_to <= since.version
+    }
+
+    fn is_mine(&self, node: u64, version: Version, cursor: Cursor) -> bool {
+        cursor.node == node && cursor.bind == self.view.bind && cursor.version <= version
+    }
+
     /// What a client hears that comes with `since`.
     pub(crate) fn answer(&mut self, node: u64, version: Version, since: Option<Cursor>) -> Answer {
-        let mine = since.filter(|cursor| {
-            cursor.node == node && cursor.bind == self.view.bind && cursor.version <= version
-        });
+        let mine = since.filter(|cursor| self.is_mine(node, version, *cursor));
         match mine.and_then(|cursor| self.since(cursor.version)) {
             Some(steps) => Answer::Delta(steps, Arc::clone(&self.view), self.cursor(node, version)),
             None => Answer::Snapshot(self.snapshot(node, version)),

@@ -58,7 +58,7 @@ pub(super) fn empty(status: StatusCode) -> Response<Full<Bytes>> {
 }
 
 /// What every page wants: no guessing of types, no frames around it, no address leaked.
-fn secure(response: &mut Response<Full<Bytes>>) {
+pub(super) fn secure(response: &mut Response<Full<Bytes>>) {
     let headers = response.headers_mut();
     let policy = HeaderValue::from_static("frame-ancestors 'none'; base-uri 'self'");
     headers.insert(header::CONTENT_SECURITY_POLICY, policy);

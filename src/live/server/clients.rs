@@ -3,52 +3,45 @@
 //! **Invariant:** what a channel asks reaches the engine in order; after a channel is closed nothing
 //! is heard of it, and its set is dropped.
 
-use std::collections::HashMap;
 use std::collections::VecDeque;
-use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::Weak;
 use std::task::Context;
 use std::task::Poll;
 
 use futures::FutureExt;
-use futures::StreamExt;
 use futures::future::BoxFuture;
-use futures::stream;
-use futures::stream::AbortHandle;
-use futures::stream::Abortable;
-use futures::stream::BoxStream;
-use futures::stream::SelectAll;
 
 use crate::error::Result;
 use crate::live::Live;
 use crate::live::client::LiveClient;
+use crate::live::mailbox::Ear;
 use crate::live::mailbox::Event;
+use crate::live::mailbox::Move;
+use crate::live::mailbox::Waits;
 use crate::live::session::ChannelId;
 use crate::live::session::Command;
 
 /// The sets of live queries of one socket.
 pub(super) struct Clients {
     live: Live,
-    open: HashMap<ChannelId, Open>,
-    queue: VecDeque<(ChannelId, Command)>,
+    /// Told when the engine says something.
+    ear: Weak<dyn Ear>,
+    /// One for each channel, few as a rule.
+    open: Vec<(ChannelId, Option<Arc<LiveClient>>)>,
+    queue: VecDeque<(ChannelId, Tell)>,
     /// The command that the engine is being told.
     running: Option<BoxFuture<'static, (ChannelId, Told)>>,
-    heard: SelectAll<Abortable<BoxStream<'static, (ChannelId, Event)>>>,
+    /// Which channel is heard first next time, so that none goes unheard.
+    turn: usize,
 }
 
-/// One channel's set.
-#[derive(Default)]
-struct Open {
-    client: Option<Arc<LiveClient>>,
-    ear: Option<AbortHandle>,
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        if let Some(ear) = &self.ear {
-            ear.abort();
-        }
-    }
+/// What the engine is told.
+enum Tell {
+    /// What the session asks.
+    Command(Command),
+    /// That the client was slow, and wants to know what it missed.
+    CatchUp,
 }
 
 /// How many commands may wait for an engine that is busy before the client is not listened to; far
@@ -56,29 +49,24 @@ impl Drop for Open {
 const MOST_QUEUED: usize = 256;
 
 impl Clients {
-    pub(super) fn new(live: Live) -> Self {
-        Self {
-            live,
-            open: HashMap::new(),
-            queue: VecDeque::new(),
-            running: None,
-            heard: SelectAll::new(),
-        }
+    pub(super) fn new(live: Live, ear: Weak<dyn Ear>) -> Self {
+        let (open, queue) = (Vec::new(), VecDeque::new());
+        Self { live, ear, open, queue, running: None, turn: 0 }
     }
 
     /// Has the engine told something.
     pub(super) fn tell(&mut self, channel: ChannelId, command: Command) {
         match command {
             Command::Close => {
-                self.open.remove(&channel);
+                self.open.retain(|(open, _)| *open != channel);
                 self.queue.retain(|(asking, _)| *asking != channel);
             }
             Command::Open => {
-                self.open.insert(channel, Open::default());
-                self.queue.push_back((channel, command));
+                self.open.push((channel, None));
+                self.queue.push_back((channel, Tell::Command(command)));
             }
             Command::Add(..) | Command::Remove(_) | Command::Barrier(_) => {
-                self.queue.push_back((channel, command));
+                self.queue.push_back((channel, Tell::Command(command)));
             }
         }
     }
@@ -88,60 +76,67 @@ impl Clients {
         MOST_QUEUED < self.queue.len()
     }
 
-    /// What the engine says next, once it was told everything; with `is_listening` off only that it
-    /// could not be told. Cancel safe.
-    pub(super) async fn next(&mut self, is_listening: bool) -> (ChannelId, Event) {
-        poll_fn(|cx| self.poll_next(cx, is_listening)).await
+    /// What the engine has said, if it has said anything.
+    pub(super) fn hear(&mut self) -> Option<(ChannelId, Event)> {
+        let count = self.open.len();
+        for _ in 0..count {
+            self.turn = (self.turn + 1) % count;
+            let (channel, client) = &self.open[self.turn];
+            let Some(client) = client else { continue };
+            match client.mailbox().take() {
+                None => {}
+                Some(Event::Lagged) => {
+                    client.mailbox().asked();
+                    self.queue.push_back((*channel, Tell::CatchUp));
+                }
+                Some(event) => return Some((*channel, event)),
+            }
+        }
+        None
     }
 
-    /// What the engine has said already. Whoever calls this must call [`Clients::next`] later on.
-    pub(super) fn next_ready(&mut self) -> Option<(ChannelId, Event)> {
-        self.next(true).now_or_never()
+    /// The moves the engine has said, up to what else it said; and whether it said anything else.
+    pub(super) fn take_move(&mut self) -> std::result::Result<(ChannelId, Move), Waits> {
+        let mut waits = Waits::Nothing;
+        for (channel, client) in &self.open {
+            match client.as_ref().map_or(Err(Waits::Nothing), |client| client.mailbox().take_move())
+            {
+                Ok(moved) => return Ok((*channel, moved)),
+                Err(Waits::Other) => waits = Waits::Other,
+                Err(Waits::Nothing) => {}
+            }
+        }
+        Err(waits)
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>, is_listening: bool) -> Poll<(ChannelId, Event)> {
-        while let Poll::Ready((channel, told)) = self.poll_command(cx) {
+    /// Tells the engine what it is to be told; ready when it cannot be told.
+    pub(super) fn poll_tell(&mut self, cx: &mut Context<'_>) -> Poll<ChannelId> {
+        loop {
+            if self.running.is_none() {
+                let Some((channel, tell)) = self.queue.pop_front() else { return Poll::Pending };
+                let open = self.open.iter().find(|(open, _)| *open == channel);
+                let client = open.and_then(|(_, client)| client.clone());
+                self.running = Some(self::tell(self.live.clone(), client, channel, tell).boxed());
+            }
+            let Some(running) = &mut self.running else { return Poll::Pending };
+            let Poll::Ready((channel, told)) = running.poll_unpin(cx) else {
+                return Poll::Pending;
+            };
+            self.running = None;
             match told {
                 Ok(Some(client)) => self.opened(channel, client),
                 Ok(None) => {}
-                Err(_) => return Poll::Ready((channel, Event::Closed)),
+                Err(_) => return Poll::Ready(channel),
             }
         }
-        if is_listening {
-            // An empty set of streams is at its end, and wakes nobody.
-            if let Poll::Ready(Some(heard)) = self.heard.poll_next_unpin(cx) {
-                return Poll::Ready(heard);
-            }
-        }
-        Poll::Pending
-    }
-
-    /// Tells the engine what it is to be told next.
-    fn poll_command(&mut self, cx: &mut Context<'_>) -> Poll<(ChannelId, Told)> {
-        if self.running.is_none() {
-            let Some((channel, command)) = self.queue.pop_front() else { return Poll::Pending };
-            let client = self.open.get(&channel).and_then(|open| open.client.clone());
-            self.running = Some(tell(self.live.clone(), client, channel, command).boxed());
-        }
-        let Some(running) = &mut self.running else { return Poll::Pending };
-        let told = running.poll_unpin(cx);
-        if told.is_ready() {
-            self.running = None;
-        }
-        told
     }
 
     /// Listens to a new set, unless its channel was closed in the meantime.
     fn opened(&mut self, channel: ChannelId, client: LiveClient) {
-        let Some(open) = self.open.get_mut(&channel) else { return };
-        let client = Arc::new(client);
-        let heard = stream::unfold(Arc::clone(&client), move |client| async move {
-            let event = client.next().await;
-            Some(((channel, event), client))
-        });
-        let (heard, ear) = stream::abortable(heard.boxed());
-        self.heard.push(heard);
-        *open = Open { client: Some(client), ear: Some(ear) };
+        if let Some((_, open)) = self.open.iter_mut().find(|(open, _)| *open == channel) {
+            client.mailbox().listen(Weak::clone(&self.ear));
+            *open = Some(Arc::new(client));
+        }
     }
 }
 
@@ -152,18 +147,21 @@ async fn tell(
     live: Live,
     client: Option<Arc<LiveClient>>,
     channel: ChannelId,
-    command: Command,
+    tell: Tell,
 ) -> (ChannelId, Told) {
-    let told = match (command, client) {
-        (Command::Open, _) => live.client().await.map(Some),
-        (Command::Add(request, wanted), Some(client)) => {
+    let told = match (tell, client) {
+        (Tell::Command(Command::Open), _) => live.client().await.map(Some),
+        // The set could not be made, which its channel knows, or the channel is closed.
+        (_, None) | (Tell::Command(Command::Close), _) => Ok(None),
+        (Tell::CatchUp, Some(client)) => client.catch_up().await.map(|()| None),
+        (Tell::Command(Command::Add(request, wanted)), Some(client)) => {
             client.add(request, wanted).await.map(|()| None)
         }
-        (Command::Remove(names), Some(client)) => client.remove(names).await.map(|()| None),
-        (Command::Barrier(request), Some(client)) => client.barrier(request).await.map(|()| None),
-        // The set could not be made, which its channel knows, or the channel is closed.
-        (Command::Add(..) | Command::Remove(_) | Command::Barrier(_) | Command::Close, _) => {
-            Ok(None)
+        (Tell::Command(Command::Remove(names)), Some(client)) => {
+            client.remove(names).await.map(|()| None)
+        }
+        (Tell::Command(Command::Barrier(request)), Some(client)) => {
+            client.barrier(request).await.map(|()| None)
         }
     };
     (channel, told)

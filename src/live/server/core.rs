@@ -11,9 +11,11 @@ use tracing::Instrument;
 use super::asset::Assets;
 use super::handlers::Handlers;
 use super::handlers::User;
+use super::inspector::Inspector;
 use super::mutations::Ended;
 use super::mutations::Mutations;
 use super::origins::Origins;
+use super::post::Post;
 use super::sockets::Sockets;
 use super::tasks::Tasks;
 use crate::live::Live;
@@ -38,6 +40,9 @@ pub(super) struct Core {
     /// Tells the processes apart in the log.
     pub(super) node: u64,
     pub(super) sockets: Arc<Sockets>,
+    pub(super) post: Arc<Post>,
+    /// Who may see what the engine does; nobody unless somebody says so.
+    pub(super) inspector: Inspector,
     pub(super) mutations: Mutations,
 }
 

@@ -52,6 +52,17 @@ pub struct Stats {
     /// How often a session or `authenticate` panicked since the start. Panics of other handlers end
     /// a channel, and are not counted here.
     pub panics: u64,
+    /// How many messages were sent since the start.
+    pub sent_frames: u64,
+    /// How many bytes clients took since the start.
+    pub sent_bytes: u64,
+    /// How many bytes wait for clients to take them.
+    pub waiting_bytes: usize,
+    /// How many clients were given up with 1013 since the start, because they took nothing for too
+    /// long or too much waited for them.
+    pub slow: u64,
+    /// How many of these because too much waited for all clients together.
+    pub shed: u64,
 }
 
 impl Handler {
@@ -78,7 +89,7 @@ impl Handler {
 
     /// What the server is doing.
     pub fn stats(&self) -> Stats {
-        Stats { sockets: self.core.sockets.count(), panics: self.core.sockets.panics() }
+        self.core.sockets.stats()
     }
 
     /// Refuses new sockets, asks all others to close with 1012, some at a time, and waits for them

@@ -17,12 +17,16 @@ mod asset;
 mod clients;
 mod connect;
 mod core;
+mod gauge;
 mod handler;
 mod handlers;
+mod inspector;
+mod line;
 mod mutations;
 mod origins;
 mod outlet;
 mod pipe;
+mod post;
 mod query_string;
 mod reply;
 mod running;
@@ -113,6 +117,7 @@ pub struct Server<U = ()> {
     origins: Origins,
     assets: asset::Assets,
     path: String,
+    inspector: inspector::Inspector,
     user: PhantomData<fn() -> U>,
 }
 
@@ -138,6 +143,7 @@ impl Server {
             origins: Origins::default(),
             assets: asset::Assets::default(),
             path: "/socket".to_owned(),
+            inspector: inspector::Inspector::default(),
             user: PhantomData,
         }
     }
@@ -152,8 +158,8 @@ impl Server {
         E: Into<Refusal>,
     {
         self.handlers.authenticate(handler);
-        let Self { live, handlers, limits, origins, assets, path, user: _ } = self;
-        Server { live, handlers, limits, origins, assets, path, user: PhantomData }
+        let Self { live, handlers, limits, origins, assets, path, inspector, user: _ } = self;
+        Server { live, handlers, limits, origins, assets, path, inspector, user: PhantomData }
     }
 }
 
@@ -233,9 +239,33 @@ impl<U: Any + Send + Sync> Server<U> {
         self
     }
 
+    /// Shows what the engine holds and does, shape by shape, at `/live`, and as JSON at `/live.json`, to
+    /// whoever `check` allows; anybody else gets 404, as everybody does where this is not called.
+    ///
+    /// The questions are shown without their parameters. A page in a browser cannot send headers of its
+    /// own: check a parameter, a cookie, or the peer, or put it behind a proxy that checks.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(live: recto::live::Live) {
+    /// use recto::live::server::Server;
+    ///
+    /// let server = Server::new(live)
+    ///     .inspector(|request| request.peer().is_some_and(|peer| peer.ip().is_loopback()));
+    /// # }
+    /// ```
+    pub fn inspector(
+        mut self,
+        check: impl Fn(&ConnectRequest) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.inspector = inspector::Inspector::new(check);
+        self
+    }
+
     /// The server as a function from request to response, for a program that has a web server.
     pub fn into_handler(self) -> Handler {
-        let Self { live, handlers, limits, origins, assets, path, user: _ } = self;
+        let Self { live, handlers, limits, origins, assets, path, inspector, user: _ } = self;
         Handler::new(Core {
             live,
             handlers,
@@ -245,7 +275,9 @@ impl<U: Any + Send + Sync> Server<U> {
             path: format!("{}/websocket", path.trim_end_matches('/')),
             // Random, so that ids in the log differ between processes.
             node: RandomState::new().hash_one(std::process::id()) >> 32,
-            sockets: Arc::default(),
+            sockets: Arc::new(sockets::Sockets::new(limits.all_bytes)),
+            post: Arc::default(),
+            inspector,
             mutations: mutations::Mutations::default(),
         })
     }

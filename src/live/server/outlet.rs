@@ -1,12 +1,11 @@
 //! The way out of a socket: frames are written here, not by the WebSocket library.
 //!
-//! The library reads, answers pings and closes; what it writes goes through [`Outlet::poll_write`]
-//! into the same queue, whole frames at a time. Our own text frames are put there without a copy,
-//! and their memory is free once they are sent, where the library would keep a buffer as large as
-//! the largest.
+//! The library reads, answers pings and closes; what it writes is put into the same queue, whole
+//! frames at a time. Our own text frames are put there too, long shared parts without a copy, and their
+//! memory is free once they are sent, where the library would keep a buffer as large as the largest.
 //!
-//! **Invariant:** the queue holds whole frames, but for the one at its head; nothing but
-//! [`Outlet::poll_drain`] writes to the stream, so the stream wakes whoever drains.
+//! **Invariant:** the queue holds whole frames, but for the one at its head; an empty queue holds no
+//! memory.
 
 use std::collections::VecDeque;
 use std::io;
@@ -18,33 +17,26 @@ use std::task::ready;
 
 use bytes::Buf;
 use bytes::Bytes;
-use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
-use tokio::io::ReadBuf;
 
-/// Frames up to this size are joined with their neighbours, so that many of them make one write.
-const SMALL: usize = 2048;
+use crate::live::session::text::Part;
+use crate::live::session::text::Text;
 
 /// How many pieces one write may gather; most systems take 1,024, and few have so many.
 const PIECES: usize = 16;
 
-/// A stream with a queue of frames in front of it.
-#[derive(Debug)]
-pub(super) struct Outlet<S> {
-    stream: S,
+/// A queue of frames in front of a stream.
+#[derive(Debug, Default)]
+pub(super) struct Outlet {
     chunks: VecDeque<Bytes>,
-    /// Small frames at the end of the queue.
+    /// What was copied to the end of the queue: many small frames make one write.
     tail: Vec<u8>,
     waiting: usize,
     /// How many bytes the stream has taken.
     written: u64,
 }
 
-impl<S> Outlet<S> {
-    pub(super) fn new(stream: S) -> Self {
-        Self { stream, chunks: VecDeque::new(), tail: Vec::new(), waiting: 0, written: 0 }
-    }
-
+impl Outlet {
     /// How many bytes wait.
     pub(super) fn waiting(&self) -> usize {
         self.waiting
@@ -56,21 +48,39 @@ impl<S> Outlet<S> {
     }
 
     /// Queues a text frame.
-    pub(super) fn push_text(&mut self, text: String) {
+    pub(super) fn push_text(&mut self, text: &Text) {
         let (head, length) = head(text.len());
         self.append(&head[..length]);
-        if text.len() <= SMALL {
-            self.append(text.as_bytes());
-        } else {
-            self.seal();
-            self.waiting += text.len();
-            self.chunks.push_back(text.into());
+        for part in text.parts() {
+            match part {
+                Part::Own(text) => self.append(text.as_bytes()),
+                Part::Shared(bytes) => {
+                    self.seal();
+                    self.waiting += bytes.len();
+                    self.chunks.push_back(bytes.clone());
+                }
+            }
         }
     }
 
-    fn append(&mut self, bytes: &[u8]) {
+    /// Queues bytes as they are.
+    pub(super) fn append(&mut self, bytes: &[u8]) {
         self.waiting += bytes.len();
         self.tail.extend_from_slice(bytes);
+    }
+
+    /// Takes an empty buffer to copy into, while nothing waits.
+    pub(super) fn lend(&mut self, buffer: &mut Vec<u8>) {
+        if self.waiting == 0 {
+            std::mem::swap(&mut self.tail, buffer);
+        }
+    }
+
+    /// Gives the buffer back, unless something waits in it, and holds no memory where nothing waits.
+    pub(super) fn give_back(&mut self, buffer: &mut Vec<u8>) {
+        if self.waiting == 0 {
+            *buffer = std::mem::take(&mut self.tail);
+        }
     }
 
     fn seal(&mut self) {
@@ -91,12 +101,29 @@ impl<S> Outlet<S> {
             }
             self.chunks.pop_front();
         }
+        self.chunks = VecDeque::new();
     }
-}
 
-impl<S: AsyncWrite + Unpin> Outlet<S> {
     /// Writes until nothing waits, or the stream takes no more.
-    pub(super) fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll_drain<S>(
+        &mut self,
+        stream: &mut S,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>>
+    where
+        S: AsyncWrite + Unpin,
+    {
+        if self.chunks.is_empty() && !self.tail.is_empty() {
+            // One piece, as most of the time: written from where it is, which is cheapest.
+            let bytes = ready!(Pin::new(&mut *stream).poll_write(cx, &self.tail))?;
+            if bytes == self.tail.len() {
+                self.tail.clear();
+                self.advance(bytes);
+            } else {
+                self.seal();
+                self.advance(some(bytes)?);
+            }
+        }
         self.seal();
         while !self.chunks.is_empty() {
             let mut slices = [IoSlice::new(&[]); PIECES];
@@ -104,15 +131,17 @@ impl<S: AsyncWrite + Unpin> Outlet<S> {
                 *slice = IoSlice::new(chunk);
             });
             let count = count.count();
-            let stream = Pin::new(&mut self.stream);
+            let stream = Pin::new(&mut *stream);
             let bytes = ready!(stream.poll_write_vectored(cx, &slices[..count]))?;
-            if bytes == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            self.advance(bytes);
+            self.advance(some(bytes)?);
         }
-        Pin::new(&mut self.stream).poll_flush(cx)
+        Pin::new(stream).poll_flush(cx)
     }
+}
+
+/// A stream that takes nothing will take nothing.
+fn some(bytes: usize) -> io::Result<usize> {
+    if bytes == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(bytes) }
 }
 
 /// The head of a whole text frame from a server: no mask, and the length in the shortest form.
@@ -137,58 +166,34 @@ fn head(length: usize) -> ([u8; 10], usize) {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Outlet<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, into)
-    }
-}
-
-/// How the library writes: into the queue, where there is always room. What fills it is bounded by
-/// whoever reads, since the library only answers.
-impl<S: AsyncWrite + Unpin> AsyncWrite for Outlet<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.append(bytes);
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_drain(cx))?;
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
 
     use futures::FutureExt;
     use tokio::io::AsyncReadExt;
-    use tokio::io::AsyncWriteExt;
 
     use super::*;
+    use crate::live::step::Shared;
+
+    fn text(own: &str, shared: usize) -> Text {
+        let shared = Shared::new("x".repeat(shared));
+        let mut text = Text::default();
+        text.push_str(own);
+        text.push_shared(&shared, shared.as_str());
+        text
+    }
 
     #[tokio::test]
-    async fn frames_come_out_whole_and_in_order() {
-        let (near, mut far) = tokio::io::duplex(1 << 20);
-        let mut outlet = Outlet::new(near);
-        let lengths = [0, 1, 125, 126, SMALL, SMALL + 1, 65_535, 65_536];
+    async fn frames_leave_in_order_whatever_their_length() {
+        let (mut near, mut far) = tokio::io::duplex(1 << 20);
+        let mut outlet = Outlet::default();
+        let lengths = [0, 1, 125, 126, 2048, 2049, 65_535, 65_536, 3, 100_000];
         for length in lengths {
-            outlet.push_text("x".repeat(length));
+            outlet.push_text(&text("", length));
         }
-        outlet.write_all(b"\x8a\x00").await.unwrap();
-        poll_fn(|cx| outlet.poll_drain(cx)).await.unwrap();
+        outlet.append(b"\x8a\x00");
+        poll_fn(|cx| outlet.poll_drain(&mut near, cx)).await.unwrap();
         assert_eq!(outlet.waiting(), 0);
         for length in lengths {
             assert_eq!(far.read_u8().await.unwrap(), 0x81);
@@ -207,16 +212,18 @@ mod tests {
 
     #[tokio::test]
     async fn a_stream_that_takes_little_gets_little() {
-        let (near, mut far) = tokio::io::duplex(10);
-        let mut outlet = Outlet::new(near);
-        outlet.push_text("x".repeat(30));
-        assert!(poll_fn(|cx| outlet.poll_drain(cx)).now_or_never().is_none());
-        assert_eq!((outlet.written(), outlet.waiting()), (10, 22));
-        let mut text = [0; 32];
-        let (read, drained) =
-            tokio::join!(far.read_exact(&mut text), poll_fn(|cx| outlet.poll_drain(cx)));
+        let (mut near, mut far) = tokio::io::duplex(10);
+        let mut outlet = Outlet::default();
+        outlet.push_text(&text("head", 5000));
+        assert!(poll_fn(|cx| outlet.poll_drain(&mut near, cx)).now_or_never().is_none());
+        assert_eq!((outlet.written(), outlet.waiting()), (10, 4998));
+        let mut text = [0; 5008];
+        let drain = poll_fn(|cx| outlet.poll_drain(&mut near, cx));
+        let (read, drained) = tokio::join!(far.read_exact(&mut text), drain);
         drained.unwrap();
-        assert_eq!(read.unwrap(), 32);
-        assert_eq!((outlet.written(), outlet.waiting()), (32, 0));
+        assert_eq!(read.unwrap(), 5008);
+        assert_eq!(&text[..9], b"\x81\x7e\x13\x8cheadx");
+        assert_eq!((outlet.written(), outlet.waiting()), (5008, 0));
+        assert_eq!((outlet.tail.capacity(), outlet.chunks.capacity()), (0, 0));
     }
 }

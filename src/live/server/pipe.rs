@@ -1,22 +1,25 @@
-//! One WebSocket, read and written at the same time by one task.
+//! One WebSocket, read and written at the same time by whoever holds it.
 //!
 //! **Invariant:** nothing here waits for the client: what it does not take is queued, and whoever
 //! fills the queue asks [`Pipe::is_drained`] first, or is the client itself, whose messages are not
 //! read while too much waits.
 
 use std::future::poll_fn;
+use std::io;
+use std::io::Read;
+use std::io::Write;
+use std::pin::Pin;
 use std::task::Context;
 use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::StreamExt;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWrite;
 use tokio::io::AsyncWriteExt;
+use tokio::io::ReadBuf;
 use tokio::time::Instant;
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
@@ -24,12 +27,15 @@ use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::protocol::WebSocketContext;
 
 use super::outlet::Outlet;
+use super::sockets::Sent;
+use crate::live::session::text::Text;
 
 /// Room for one usual message. Every idle socket pays for it; the library's own choice of 128 KiB
-/// makes an idle socket fifteen times as expensive.
-const READ_BYTES: usize = 4096;
+/// makes an idle socket thirty times as expensive.
+const READ_BYTES: usize = 1024;
 
 /// How many bytes of answers may wait before the client is not listened to any more.
 ///
@@ -39,11 +45,17 @@ const MOST_WAITING: usize = 256 * 1024;
 /// One WebSocket.
 #[derive(Debug)]
 pub(super) struct Pipe<S> {
-    socket: WebSocketStream<Outlet<S>>,
+    stream: S,
+    outlet: Outlet,
+    /// Reads messages, answers pings, and says goodbye.
+    protocol: WebSocketContext,
     /// True while something was queued and the stream has not taken and flushed all.
     is_dirty: bool,
     /// When the stream last took something, and how much it had taken by then.
     progress: (Instant, u64),
+    /// How many messages were queued and not counted yet, and how many bytes were counted.
+    uncounted: u64,
+    counted: u64,
 }
 
 /// What came of waiting.
@@ -71,40 +83,42 @@ pub(super) enum End {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
-    pub(super) async fn new(stream: S, most_bytes: usize) -> Self {
+    /// A WebSocket whose handshake is over; `read` is what was read of it already.
+    pub(super) fn new(stream: S, read: &[u8], most_bytes: usize) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BYTES)
             // What the library writes is queued at once; it need not collect it.
             .write_buffer_size(0)
             .max_message_size(Some(most_bytes))
             .max_frame_size(Some(most_bytes));
-        let outlet = Outlet::new(stream);
-        let socket = WebSocketStream::from_raw_socket(outlet, Role::Server, Some(config)).await;
-        Self { socket, is_dirty: false, progress: (Instant::now(), 0) }
+        let protocol =
+            WebSocketContext::from_partially_read(read.to_vec(), Role::Server, Some(config));
+        let progress = (Instant::now(), 0);
+        let outlet = Outlet::default();
+        Self { stream, outlet, protocol, is_dirty: false, progress, uncounted: 0, counted: 0 }
     }
 
     /// Queues a message.
-    pub(super) fn push(&mut self, text: String) {
-        self.begin();
-        self.socket.get_mut().push_text(text);
+    pub(super) fn push(&mut self, text: &Text) {
+        self.uncounted += 1;
+        self.outlet.push_text(text);
     }
 
-    /// Notes that from now on the client is expected to take something.
-    fn begin(&mut self) {
-        if !self.is_dirty {
-            self.is_dirty = true;
-            self.progress = (Instant::now(), self.socket.get_ref().written());
-        }
+    /// What was sent since the last call.
+    pub(super) fn take_sent(&mut self) -> Sent {
+        let written = self.outlet.written();
+        let bytes = written - std::mem::replace(&mut self.counted, written);
+        Sent { frames: std::mem::take(&mut self.uncounted), bytes }
     }
 
     /// True when the client took everything.
     pub(super) fn is_drained(&self) -> bool {
-        !self.is_dirty
+        !self.is_dirty && self.outlet.waiting() == 0
     }
 
     /// How many bytes wait.
     pub(super) fn waiting(&self) -> usize {
-        self.socket.get_ref().waiting()
+        self.outlet.waiting()
     }
 
     /// When the client last took something, while something waits.
@@ -112,78 +126,133 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
         self.is_dirty.then_some(self.progress.0)
     }
 
-    /// Writes what the stream takes at once, and waits for nothing. What went wrong shows in the next
-    /// [`Pipe::turn`].
-    pub(super) async fn write(&mut self) {
-        poll_fn(|cx| Poll::Ready(self.poll_drain(cx))).await.is_ready();
+    /// Copies what is queued into `buffer` until it is given back.
+    pub(super) fn lend(&mut self, buffer: &mut Vec<u8>) {
+        self.outlet.lend(buffer);
     }
 
-    /// Reads and writes until something happens; with `is_heard` off it only writes. Cancel safe.
-    pub(super) async fn turn(&mut self, is_heard: bool) -> Turn {
-        poll_fn(|cx| self.poll_turn(cx, is_heard)).await
+    /// Gives the buffer back, unless something waits in it.
+    pub(super) fn give_back(&mut self, buffer: &mut Vec<u8>) {
+        self.outlet.give_back(buffer);
     }
 
-    fn poll_turn(&mut self, cx: &mut Context<'_>, is_heard: bool) -> Poll<Turn> {
-        if let Poll::Ready(turn) = self.poll_drain(cx) {
-            return Poll::Ready(turn);
-        }
-        if !is_heard || MOST_WAITING < self.waiting() {
+    /// Writes what the stream takes at once; `Ready` when something came of it.
+    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
+        if self.is_drained() {
             return Poll::Pending;
         }
-        if let Poll::Ready(read) = self.socket.poll_next_unpin(cx) {
-            return Poll::Ready(turn(read));
-        }
-        // Reading may have answered a ping.
-        self.poll_drain(cx)
-    }
-
-    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
-        if 0 < self.waiting() {
-            self.begin();
-        }
-        if !self.is_dirty {
-            return Poll::Pending;
-        }
-        let drained = self.socket.get_mut().poll_drain(cx);
-        let written = self.socket.get_ref().written();
-        if self.progress.1 < written {
-            self.progress = (Instant::now(), written);
-        }
-        drained.map(|drained| {
-            self.is_dirty = false;
-            match drained {
-                Ok(()) => Turn::Drained,
-                Err(_) => Turn::Ended(End::Gone),
+        let before = self.outlet.written();
+        let drained = self.outlet.poll_drain(&mut self.stream, cx);
+        match drained {
+            // The clock is looked at only where the client does not take everything at once.
+            Poll::Pending => {
+                let written = self.outlet.written();
+                if !self.is_dirty || before < written {
+                    self.progress = (Instant::now(), written);
+                }
+                self.is_dirty = true;
+                Poll::Pending
             }
-        })
+            Poll::Ready(Ok(())) => {
+                self.is_dirty = false;
+                Poll::Ready(Turn::Drained)
+            }
+            Poll::Ready(Err(_)) => Poll::Ready(Turn::Ended(End::Gone)),
+        }
+    }
+
+    /// Reads one message, unless too much waits for the client to take it.
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
+        if MOST_WAITING < self.waiting() {
+            return Poll::Pending;
+        }
+        match self.read(cx) {
+            Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+            read => Poll::Ready(turn(read)),
+        }
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>) -> Result<Message, Error> {
+        let Self { stream, outlet, protocol, .. } = self;
+        protocol.read(&mut Ends { stream, outlet, cx })
     }
 
     /// Says what is queued, then goodbye, and hangs up; takes `patience` at most.
     pub(super) async fn finish(mut self, end: End, patience: Duration) {
-        let farewell = async {
-            if let End::Close(code, reason) = end {
-                let frame = CloseFrame { code: code.into(), reason: reason.into() };
-                self.socket.close(Some(frame)).await.ok();
+        tokio::time::timeout(patience, self.farewell(end)).await.ok();
+    }
+
+    async fn farewell(&mut self, end: End) -> Option<()> {
+        if let End::Close(code, reason) = end {
+            let frame = CloseFrame { code: code.into(), reason: reason.into() };
+            poll_fn(|cx| {
+                let Self { stream, outlet, protocol, .. } = &mut *self;
+                let ends = &mut Ends { stream, outlet, cx };
+                Poll::Ready(protocol.close(ends, Some(frame.clone())).ok())
+            })
+            .await;
+        }
+        self.drained().await?;
+        loop {
+            let read = poll_fn(|cx| match self.read(cx) {
+                Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+                read => Poll::Ready(read.ok()),
+            });
+            if read.await.is_none() {
+                break;
             }
-            poll_fn(|cx| self.socket.get_mut().poll_drain(cx)).await.ok()?;
-            while let Some(Ok(_)) = self.socket.next().await {}
-            // Hanging up on bytes that were not read would take back what was said last.
-            self.socket.get_mut().shutdown().await.ok()?;
-            let mut rest = [0; 1024];
-            while 0 < self.socket.get_mut().read(&mut rest).await.ok()? {}
-            Some(())
-        };
-        tokio::time::timeout(patience, farewell).await.ok();
+        }
+        // Hanging up on bytes that were not read would take back what was said last.
+        self.drained().await?;
+        self.stream.shutdown().await.ok()?;
+        let mut rest = [0; 256];
+        while 0 < self.stream.read(&mut rest).await.ok()? {}
+        Some(())
+    }
+
+    async fn drained(&mut self) -> Option<()> {
+        let Self { stream, outlet, .. } = self;
+        poll_fn(|cx| outlet.poll_drain(stream, cx)).await.ok()
     }
 }
 
-fn turn(read: Option<Result<Message, Error>>) -> Turn {
+/// Both ends of a WebSocket as the library sees them: it reads from the stream, and writes into the
+/// queue, where there is always room. What fills it is bounded by whoever reads, since the library
+/// only answers.
+struct Ends<'a, 'c, S> {
+    stream: &'a mut S,
+    outlet: &'a mut Outlet,
+    cx: &'a mut Context<'c>,
+}
+
+impl<S: AsyncRead + Unpin> Read for Ends<'_, '_, S> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let mut buffer = ReadBuf::new(into);
+        match Pin::new(&mut *self.stream).poll_read(self.cx, &mut buffer) {
+            Poll::Ready(read) => read.map(|()| buffer.filled().len()),
+            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+}
+
+impl<S> Write for Ends<'_, '_, S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.outlet.append(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn turn(read: Result<Message, Error>) -> Turn {
     match read {
-        Some(Ok(Message::Text(text))) => Turn::Text(text),
-        Some(Ok(Message::Binary(bytes))) => Turn::Binary(bytes),
-        Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Turn::Touched,
-        Some(Ok(Message::Close(_))) | None => Turn::Ended(End::Gone),
-        Some(Err(error)) => Turn::Ended(end_of(&error)),
+        Ok(Message::Text(text)) => Turn::Text(text),
+        Ok(Message::Binary(bytes)) => Turn::Binary(bytes),
+        Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => Turn::Touched,
+        Ok(Message::Close(_)) => Turn::Ended(End::Gone),
+        Err(error) => Turn::Ended(end_of(&error)),
     }
 }
 

@@ -6,15 +6,20 @@
 use std::future::poll_fn;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
+use std::sync::OnceLock;
 use std::sync::Weak;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use tokio::task::JoinSet;
 
 /// Tasks that end with it.
 #[derive(Debug, Default)]
 pub(super) struct Tasks {
     set: Mutex<JoinSet<()>>,
+    /// Those that serve all others, and never end by themselves.
+    helpers: Mutex<JoinSet<()>>,
+    has_helpers: OnceLock<()>,
 }
 
 impl Tasks {
@@ -29,6 +34,16 @@ impl Tasks {
         set.spawn(task);
     }
 
+    /// Starts those that serve all others, once: the first socket asks for them.
+    pub(super) fn help(&self, helpers: impl FnOnce() -> Vec<BoxFuture<'static, ()>>) {
+        self.has_helpers.get_or_init(|| {
+            let mut set = self.helpers.lock().expect("no holder of this lock panics");
+            for helper in helpers() {
+                set.spawn(helper);
+            }
+        });
+    }
+
     /// Waits for all of them for so long, then ends those that are left.
     pub(super) async fn finish(&self, patience: Duration) {
         // The set is locked for one look at a time: tasks may still start others.
@@ -39,6 +54,9 @@ impl Tasks {
         }
         let mut rest = std::mem::take(&mut *self.set());
         rest.shutdown().await;
+        let helpers =
+            std::mem::take(&mut *self.helpers.lock().expect("no holder of this lock panics"));
+        drop(helpers);
     }
 }
 

@@ -2,9 +2,12 @@
 
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt;
+use futures::future::BoxFuture;
 use http_body_util::Full;
 use hyper::HeaderMap;
 use hyper::Method;
@@ -13,16 +16,23 @@ use hyper::Response;
 use hyper::StatusCode;
 use hyper::header;
 use hyper::header::HeaderValue;
+use hyper::upgrade::Parts;
+use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::asset::empty;
 use super::connect;
 use super::connect::ConnectRequest;
+use super::core::Core;
 use super::core::Link;
 use super::core::Visitor;
+use super::inspector;
+use super::line;
+use super::post;
 use super::query_string;
-use super::socket;
+use super::sockets::Seat;
 use super::tasks::start_on;
 use crate::live::session::frame::Vsn;
 use crate::live::session::refusal::Refusal;
@@ -33,15 +43,20 @@ const PHOENIX: &str = "phoenix";
 impl Link {
     /// Answers one HTTP request: a socket, a page, or a refusal.
     pub(super) async fn answer<B>(&self, mut request: Request<B>) -> Response<Full<Bytes>> {
-        let path = request.uri().path();
-        if path != self.core.path {
-            return self.core.assets.respond(request.method(), path);
-        }
         // The parts are copied out, so that nothing of the body has to be `Sync`.
-        let method = request.method().clone();
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let is_inspected = self.core.inspector.is_at(&path);
+        if path != self.core.path && !is_inspected {
+            return self.core.assets.respond(&method, &path);
+        }
         let query = request.uri().query().unwrap_or_default().to_owned();
         let headers = request.headers().clone();
         let peer = request.extensions().get::<SocketAddr>().copied();
+        if is_inspected {
+            drop(request);
+            let request = ConnectRequest::new(&query, headers, peer);
+            return inspector::respond(&self.core, &method, &path, &request).await;
+        }
         let upgrade = hyper::upgrade::on(&mut request);
         drop(request);
         let answered = self.open(&method, &query, headers, peer, upgrade).await;
@@ -67,14 +82,30 @@ impl Link {
         let speaks_phoenix = connect::protocols(&headers).any(|protocol| protocol == PHOENIX);
         let visitor = self.visitor(ConnectRequest::new(query, headers, peer)).await?;
         let link = self.clone();
+        if let Some(tasks) = self.tasks.upgrade() {
+            tasks.help(|| self.helpers());
+        }
         start_on(&self.tasks, async move {
-            match tokio::time::timeout(limits.handshake, upgrade).await {
-                Ok(Ok(io)) => socket::run(TokioIo::new(io), link, visitor, vsn, seat).await,
-                Ok(Err(error)) => tracing::debug!(%error, "the upgrade failed"),
-                Err(_) => tracing::debug!("the upgrade took too long"),
-            }
+            let served = match tokio::time::timeout(limits.handshake, upgrade).await {
+                Ok(Ok(io)) => serve(io, link, visitor, vsn, seat),
+                Ok(Err(error)) => return tracing::debug!(%error, "the upgrade failed"),
+                Err(_) => return tracing::debug!("the upgrade took too long"),
+            };
+            served.await;
         });
         Ok(switching(&key, speaks_phoenix))
+    }
+
+    /// The tasks that serve all sockets: couriers, and one clock.
+    fn helpers(&self) -> Vec<BoxFuture<'static, ()>> {
+        let Core { post, sockets, limits, .. } = &*self.core;
+        // Fine enough for the shorter of the two patiences, and never finer than it takes.
+        let period = limits.idle.min(limits.stalled) / 8;
+        let period = period.clamp(Duration::from_millis(5), Duration::from_secs(1));
+        let clock = Arc::clone(sockets).keep_time(period).boxed();
+        let courier = |_| Arc::clone(post).deliver(Arc::clone(sockets)).boxed();
+        let couriers = (0..post::couriers()).map(courier);
+        couriers.chain([clock]).collect()
     }
 
     async fn visitor(&self, request: ConnectRequest) -> Result<Visitor, StatusCode> {
@@ -98,6 +129,25 @@ impl Link {
                 Err(StatusCode::SERVICE_UNAVAILABLE)
             }
         }
+    }
+}
+
+/// Serves a socket whose handshake is over. The future is boxed, so that the room for the handshake is
+/// not as large as a socket, nor the other way round.
+fn serve(
+    io: Upgraded,
+    link: Link,
+    visitor: Visitor,
+    vsn: Vsn,
+    seat: Seat,
+) -> BoxFuture<'static, ()> {
+    match io.downcast::<TokioIo<TcpStream>>() {
+        // A plain connection needs nothing around it, which every write would pass. What was read
+        // is copied: it holds on to all that was read of the request.
+        Ok(Parts { io, read_buf, .. }) => {
+            line::run(io.into_inner(), &read_buf, link, visitor, vsn, seat).boxed()
+        }
+        Err(io) => line::run(TokioIo::new(io), &[], link, visitor, vsn, seat).boxed(),
     }
 }
 
@@ -197,7 +247,7 @@ mod tests {
         assert_eq!(status(&Refusal::unauthenticated()), StatusCode::FORBIDDEN);
         assert_eq!(status(&Refusal::new("banned", "go away")), StatusCode::FORBIDDEN);
         assert_eq!(status(&away.into()), StatusCode::SERVICE_UNAVAILABLE);
-        let busy = Refusal::overloaded(std::time::Duration::from_secs(1));
+        let busy = Refusal::overloaded(Duration::from_secs(1));
         assert_eq!(status(&busy), StatusCode::SERVICE_UNAVAILABLE);
     }
 }

@@ -4,7 +4,6 @@
 //! leaves in a loop leaves nothing behind.
 
 use std::collections::HashMap;
-use std::future::poll_fn;
 use std::task::Context;
 use std::task::Poll;
 
@@ -36,13 +35,9 @@ impl<T> Work<T> {
         self.channels.remove(&channel);
     }
 
-    /// What is done next; waits for ever while nothing runs. Cancel safe.
-    pub(super) async fn next(&mut self) -> T {
-        poll_fn(|cx| self.poll_next(cx)).await
-    }
-
-    /// Looks at every channel that has work: a hundred at most, and seldom more than one.
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<T> {
+    /// What is done next. Looks at every channel that has work: a hundred at most, and seldom more
+    /// than one.
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<T> {
         let done =
             self.channels.iter_mut().find_map(|(channel, work)| match work.poll_next_unpin(cx) {
                 Poll::Ready(Some(done)) => Some((*channel, done, work.is_empty())),
@@ -62,20 +57,24 @@ mod tests {
 
     use super::*;
 
+    fn next<T>(work: &mut Work<T>) -> Option<T> {
+        std::future::poll_fn(|cx| work.poll_next(cx)).now_or_never()
+    }
+
     #[test]
     fn work_ends_with_its_channel() {
         let mut work = Work::default();
-        assert_eq!(work.next().now_or_never(), None);
+        assert_eq!(next(&mut work), None);
         work.start(1, async { 1 }.boxed());
         work.start(2, async { 2 }.boxed());
         work.start(2, std::future::pending().boxed());
         work.drop_all(1);
-        assert_eq!(work.next().now_or_never(), Some(2));
-        assert_eq!(work.next().now_or_never(), None);
+        assert_eq!(next(&mut work), Some(2));
+        assert_eq!(next(&mut work), None);
         assert_eq!(work.channels.len(), 1);
         work.drop_all(2);
         work.start(3, async { 3 }.boxed());
-        assert_eq!(work.next().now_or_never(), Some(3));
+        assert_eq!(next(&mut work), Some(3));
         assert!(work.channels.is_empty());
     }
 }

@@ -4,23 +4,28 @@
 //! the client was told is a state that all of its queries were at.
 
 use std::collections::BTreeMap;
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::ChannelId;
+use super::Output;
 use super::answer;
 use super::bucket::Bucket;
+use super::encode;
+use super::encode::Head;
 use super::encode::value_of_reason;
 use super::frame::Frame;
+use super::frame::Vsn;
 use super::limits::Limits;
 use super::load::Kind;
 use super::load::Load;
 use super::mutate::Call;
+use super::names::Names;
 use super::refusal::Refusal;
 use super::request;
 use super::request::Add;
 use super::request::Remove;
+use super::text::Text;
 use super::voice::To;
 use super::voice::Voice;
 use crate::error::Error;
@@ -36,9 +41,17 @@ use crate::value::Json;
 pub(super) struct Room<'a> {
     pub(super) limits: &'a Limits,
     pub(super) bucket: &'a mut Bucket,
+    pub(super) joins: &'a mut Bucket,
     pub(super) now: Duration,
     /// How many requests of all channels wait for their answer.
     pub(super) pending: usize,
+}
+
+/// Takes room for a join, or for a request for more queries.
+pub(super) fn take_join(joins: &mut Bucket, now: Duration) -> Result<(), Refusal> {
+    joins.take(now).map_err(|after| {
+        Refusal::new("rate_limited", "too many requests for queries in a second").retry_after(after)
+    })
 }
 
 impl Room<'_> {
@@ -62,6 +75,8 @@ pub(super) struct Channel {
     pub(super) topic: Arc<str>,
     /// What all its messages carry: the join's `join_ref`, or its `ref` where that is null.
     pub(super) join_ref: Json,
+    /// How every diff begins.
+    diff: Box<str>,
     /// What a message's `join_ref` must be, or null.
     accepted: Json,
     /// What the client calls itself.
@@ -69,7 +84,7 @@ pub(super) struct Channel {
     /// The version that the client was told.
     pub(super) at: Version,
     /// The queries that the client has.
-    pub(super) shown: HashSet<Name>,
+    pub(super) shown: Names,
     pub(super) loads: BTreeMap<u64, Load>,
     pub(super) calls: BTreeMap<u64, Call>,
     last_request: u64,
@@ -79,6 +94,7 @@ pub(super) struct Channel {
 
 impl Channel {
     pub(super) fn new(
+        vsn: Vsn,
         id: ChannelId,
         topic: Arc<str>,
         join_ref: Json,
@@ -87,14 +103,19 @@ impl Channel {
     ) -> Self {
         let accepted = join_ref.clone();
         let join_ref = if join_ref.is_null() { reference.clone() } else { join_ref };
+        let mut diff = String::new();
+        let (reference, event) = (&Json::Null, "diff");
+        let head = Head { join_ref: &join_ref, reference, topic: &topic, event };
+        encode::open(vsn, head, &mut diff);
         Self {
             id,
             topic,
             join_ref,
+            diff: diff.into(),
             accepted,
             client,
             at: 0,
-            shown: HashSet::new(),
+            shown: Names::default(),
             loads: BTreeMap::new(),
             calls: BTreeMap::new(),
             last_request: 0,
@@ -120,6 +141,11 @@ impl Channel {
     /// How many requests wait for their answer.
     pub(super) fn pending(&self) -> usize {
         self.loads.len() + self.calls.len() + self.backlog.as_ref().map_or(0, Vec::len)
+    }
+
+    /// How many queries it has and waits for.
+    pub(super) fn queries(&self) -> usize {
+        self.shown.iter().count() + self.loads.values().flat_map(Load::waiting).count()
     }
 
     /// What waited for the join to be answered, once it is.
@@ -153,9 +179,11 @@ impl Channel {
                 voice.ok(self.to(&reference));
             }),
             "add" | "resync" | "mutate" if room.is_full() => Err(busy()),
-            "add" | "resync" => request::read(payload).map(|Add { queries }| {
-                self.load(voice, room.limits, Kind::More, reference.clone(), queries);
-            }),
+            "add" | "resync" => take_join(room.joins, room.now)
+                .and_then(|()| request::read(payload))
+                .map(|Add { queries }| {
+                    self.load(voice, room.limits, Kind::More, reference.clone(), queries);
+                }),
             "mutate" => request::read(payload)
                 .and_then(|mutate| self.mutate(voice, &mut room, &reference, mutate)),
             _ => Err(Refusal::invalid("this channel knows `add`, `remove`, `resync` and `mutate`")),
@@ -202,9 +230,10 @@ impl Channel {
             Event::Loaded { request, version, answers } => {
                 self.loaded(voice, request, version, answers);
             }
-            Event::Moved { from, to, mut steps } => {
-                steps.retain(|(name, _)| self.shown.contains(name));
-                self.moved(voice, from, to, &steps);
+            Event::Moved { from, to, steps } => {
+                let mut out = Text::default();
+                self.moved(voice.vsn, from, to, steps, &mut out);
+                voice.ask(Output::Send(out));
             }
             Event::Reset { version, answers } => {
                 let answers = answers.into_iter().filter(|(name, _)| self.shown.contains(name));
@@ -229,12 +258,16 @@ impl Channel {
     /// Tells the client that everything went from one version to a later one.
     pub(super) fn moved(
         &mut self,
-        voice: &mut Voice,
+        vsn: Vsn,
         from: Version,
         to: Version,
-        steps: &[(Name, Arc<Step>)],
+        mut steps: Vec<(Name, Arc<Step>)>,
+        out: &mut Text,
     ) {
+        steps.retain(|(name, _)| self.shown.contains(name));
         self.at = to;
-        voice.push(&self.join_ref, &self.topic, "diff", |out| answer::diff(from, to, steps, out));
+        out.push_str(&self.diff);
+        answer::diff(from, to, &steps, out);
+        encode::close(vsn, out.own());
     }
 }

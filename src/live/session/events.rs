@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::refusal::Refusal;
+use super::text::Text;
 use crate::live::client::Wanted;
 use crate::live::mailbox::Event;
 use crate::live::mailbox::Name;
@@ -48,7 +49,7 @@ pub(crate) enum Outcome<T> {
 #[derive(Debug)]
 pub(crate) enum Output {
     /// Send this text to the client.
-    Send(String),
+    Send(Text),
     /// Close the socket; nothing follows.
     Close(u16, &'static str),
     /// Ask a handler what a query asks.

@@ -19,12 +19,13 @@ pub(crate) mod ledger;
 pub(crate) mod limits;
 mod load;
 mod mutate;
+mod names;
 mod queries;
 pub(crate) mod refusal;
 mod request;
+pub(crate) mod text;
 mod voice;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,8 +47,12 @@ use self::limits::Limits;
 use self::load::Kind;
 use self::refusal::Refusal;
 use self::request::Join;
+use self::text::Text;
 use self::voice::To;
 use self::voice::Voice;
+use crate::live::mailbox::Name;
+use crate::live::step::Step;
+use crate::live::step::Version;
 use crate::value::Json;
 
 /// The topic of heartbeats.
@@ -62,8 +67,9 @@ pub(crate) struct Session {
     voice: Voice,
     limits: Limits,
     bucket: Bucket,
-    channels: HashMap<Arc<str>, Channel>,
-    topics: HashMap<ChannelId, Arc<str>>,
+    joins: Bucket,
+    /// Those that are joined: one as a rule, a hundred at most.
+    channels: Vec<Channel>,
     last_channel: ChannelId,
     /// When the client was heard last.
     heard: Duration,
@@ -76,8 +82,8 @@ impl Session {
             voice: Voice::new(vsn, label),
             limits,
             bucket: Bucket::new(limits.mutations_per_second),
-            channels: HashMap::new(),
-            topics: HashMap::new(),
+            joins: Bucket::new(limits.joins_per_second),
+            channels: Vec::new(),
             last_channel: 0,
             heard: Duration::ZERO,
         }
@@ -140,10 +146,13 @@ impl Session {
             return self.voice.ok(to);
         }
         if frame.event == "phx_join" {
-            return self.join(frame);
+            return self.join(now, frame);
         }
-        let pending = self.channels.values().map(Channel::pending).sum();
-        let Some(channel) = self.channels.get_mut(frame.topic.as_str()) else {
+        let queries = self.queries();
+        let pending = self.channels.iter().map(Channel::pending).sum();
+        let topic = frame.topic.as_str();
+        let Some(channel) = self.channels.iter_mut().find(|channel| &*channel.topic == topic)
+        else {
             return self.elsewhere(&frame);
         };
         if !channel.is_meant(&frame) {
@@ -152,7 +161,10 @@ impl Session {
         if frame.event == "phx_leave" {
             return self.leave(&frame);
         }
-        let room = Room { limits: &self.limits, bucket: &mut self.bucket, now, pending };
+        let others = queries - channel.queries();
+        let limits = limits_beside(&self.limits, others);
+        let (bucket, joins) = (&mut self.bucket, &mut self.joins);
+        let room = Room { limits: &limits, bucket, joins, now, pending };
         let fate = channel.push(&mut self.voice, room, frame);
         let id = channel.id;
         self.settle(id, fate);
@@ -169,20 +181,28 @@ impl Session {
     }
 
     fn leave(&mut self, frame: &Frame) {
-        let Some(channel) = self.remove(&frame.topic) else { return };
+        let Some(channel) = self.remove_topic(&frame.topic) else { return };
         let (join_ref, topic) = (&channel.join_ref, frame.topic.as_str());
         self.voice.ok(To { join_ref, reference: &frame.reference, topic });
         self.voice.end(join_ref, topic, "phx_close", "{}");
     }
 
-    fn join(&mut self, frame: Frame) {
+    /// How many queries all channels have and wait for.
+    fn queries(&self) -> usize {
+        self.channels.iter().map(Channel::queries).sum()
+    }
+
+    fn join(&mut self, now: Duration, frame: Frame) {
         let Frame { join_ref, reference, topic, event: _, payload } = frame;
         if !topic.starts_with(LIVE) {
             let to = To { join_ref: &Json::Null, reference: &reference, topic: &topic };
             return self.voice.refuse_as_phoenix(to, "unmatched topic");
         }
-        self.replace(&topic);
         let to = To { join_ref: &join_ref, reference: &reference, topic: &topic };
+        if let Err(refusal) = channel::take_join(&mut self.joins, now) {
+            return self.voice.refuse(to, &refusal);
+        }
+        self.replace(&topic);
         if self.limits.channels <= self.channels.len() {
             return self.voice.refuse_as_phoenix(to, "too many channels joined");
         }
@@ -195,13 +215,12 @@ impl Session {
             return self.turn_away(to, &refusal.terminal());
         }
         self.last_channel += 1;
-        let topic: Arc<str> = topic.into();
-        let mut channel =
-            Channel::new(self.last_channel, Arc::clone(&topic), join_ref, &reference, join.client);
+        let (vsn, id) = (self.voice.vsn, self.last_channel);
+        let mut channel = Channel::new(vsn, id, topic.into(), join_ref, &reference, join.client);
         self.voice.ask(Output::Engine(channel.id, Command::Open));
-        channel.load(&mut self.voice, &self.limits, Kind::Join, reference, join.queries);
-        self.topics.insert(channel.id, Arc::clone(&topic));
-        self.channels.insert(topic, channel);
+        let limits = limits_beside(&self.limits, self.queries());
+        channel.load(&mut self.voice, &limits, Kind::Join, reference, join.queries);
+        self.channels.push(channel);
     }
 
     /// Refuses a join. Official clients ask again for ever unless the channel is closed as well.
@@ -216,24 +235,50 @@ impl Session {
     /// Ends an earlier join of the same topic. Without `join_ref`s a client could take the old
     /// join's end for the new one's, so the first serializer is not told.
     fn replace(&mut self, topic: &str) {
-        let Some(old) = self.remove(topic) else { return };
+        let Some(old) = self.remove_topic(topic) else { return };
         match self.voice.vsn {
             Vsn::V1 => {}
             Vsn::V2 => self.voice.end(&old.join_ref, topic, "phx_close", "{}"),
         }
     }
 
-    fn remove(&mut self, topic: &str) -> Option<Channel> {
-        let channel = self.channels.remove(topic)?;
-        self.topics.remove(&channel.id);
-        self.voice.ask(Output::Engine(channel.id, Command::Close));
-        Some(channel)
+    fn remove_topic(&mut self, topic: &str) -> Option<Channel> {
+        let id = self.channels.iter().find(|channel| &*channel.topic == topic)?.id;
+        self.remove(id)
+    }
+
+    fn remove(&mut self, id: ChannelId) -> Option<Channel> {
+        let place = self.channels.iter().position(|channel| channel.id == id)?;
+        self.voice.ask(Output::Engine(id, Command::Close));
+        Some(self.channels.swap_remove(place))
+    }
+
+    fn channel(&mut self, id: ChannelId) -> Option<&mut Channel> {
+        self.channels.iter_mut().find(|channel| channel.id == id)
+    }
+
+    /// Hears that a channel moved, as [`Input::Heard`] does, and writes what the client is told onto
+    /// `out`, with nothing around it: it happens more often than all else together. Says nothing
+    /// where the channel is over.
+    pub(crate) fn moved(
+        &mut self,
+        id: ChannelId,
+        from: Version,
+        to: Version,
+        steps: Vec<(Name, Arc<Step>)>,
+        out: &mut Text,
+    ) {
+        let vsn = self.voice.vsn;
+        if let Some(channel) = self.channel(id) {
+            channel.moved(vsn, from, to, steps, out);
+        }
     }
 
     /// Lets a channel that is still there act.
     fn with(&mut self, id: ChannelId, act: impl FnOnce(&mut Channel, &mut Voice) -> Fate) {
-        let Some(topic) = self.topics.get(&id) else { return };
-        let Some(channel) = self.channels.get_mut(topic) else { return };
+        let Some(channel) = self.channels.iter_mut().find(|channel| channel.id == id) else {
+            return;
+        };
         let fate = act(channel, &mut self.voice);
         self.settle(id, fate);
     }
@@ -241,22 +286,23 @@ impl Session {
     fn settle(&mut self, id: ChannelId, fate: Fate) {
         match fate {
             Fate::Lives => {}
-            Fate::Ends => {
-                if let Some(topic) = self.topics.get(&id).cloned() {
-                    self.remove(&topic);
-                }
-            }
+            Fate::Ends => drop(self.remove(id)),
         }
     }
 
     /// Does what a client asked for before its join was answered.
     fn replay(&mut self, now: Duration, id: ChannelId) {
-        let Some(topic) = self.topics.get(&id) else { return };
-        let Some(channel) = self.channels.get_mut(topic) else { return };
+        let Some(channel) = self.channel(id) else { return };
         for frame in channel.take_backlog() {
             self.route(now, frame);
         }
     }
+}
+
+/// The limits of a channel beside others that have so many queries.
+fn limits_beside(limits: &Limits, others: usize) -> Limits {
+    let left = limits.queries.saturating_sub(others);
+    Limits { queries_per_channel: limits.queries_per_channel.min(left), ..*limits }
 }
 
 #[cfg(test)]

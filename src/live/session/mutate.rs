@@ -16,6 +16,7 @@ use super::encode::Object;
 use super::encode::value;
 use super::refusal::Refusal;
 use super::request::Mutate;
+use super::text::Text;
 use super::voice::Voice;
 use crate::live::step::Version;
 use crate::value::Json;
@@ -85,7 +86,7 @@ impl Channel {
         let result = call.result.as_deref().unwrap_or("null");
         voice.reply(self.to(&call.reference), "ok", |out| {
             let mut response = Object::open(out);
-            value(version, response.key("v"));
+            value(version, response.key("v").own());
             response.key("result").push_str(result);
             response.close();
         });
@@ -95,7 +96,9 @@ impl Channel {
     /// the version of a mutation that touched none of its queries.
     fn frontier(&mut self, voice: &mut Voice, version: Version) {
         if self.at < version {
-            self.moved(voice, self.at, version, &[]);
+            let mut out = Text::default();
+            self.moved(voice.vsn, self.at, version, Vec::new(), &mut out);
+            voice.ask(Output::Send(out));
         }
     }
 }

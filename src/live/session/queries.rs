@@ -68,7 +68,7 @@ impl Channel {
         };
         // What was shown and is now refused ends.
         let gone: Vec<Name> =
-            load.refused().filter(|name| self.shown.remove(*name)).cloned().collect();
+            load.refused().filter(|name| self.shown.remove(name)).cloned().collect();
         if !gone.is_empty() {
             voice.ask(Output::Engine(self.id, Command::Remove(gone)));
         }
@@ -135,7 +135,7 @@ impl Channel {
                 (name, Part::Refused(voice.refusal(&Refusal::of_query(&error))))
             }
             answer @ (Answer::Snapshot(_) | Answer::Delta(..)) => {
-                self.shown.insert(Arc::clone(&name));
+                self.shown.insert(&name);
                 (name, Part::Answer(answer))
             }
         }

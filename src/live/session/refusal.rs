@@ -136,6 +136,10 @@ impl Refusal {
     /// A live query that the engine could not answer.
     pub(crate) fn of_query(error: &Arc<Error>) -> Self {
         match error.kind() {
+            // Without a cause it is the engine's own word: too much is asked of it.
+            ErrorKind::Unavailable if error.source().is_none() => {
+                Self { cause: Some(Arc::clone(error)), ..Self::overloaded(RETRY_AFTER) }
+            }
             ErrorKind::Unavailable | ErrorKind::Timeout(_) | ErrorKind::Conflict => {
                 Self::classified(Arc::clone(error))
             }

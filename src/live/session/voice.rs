@@ -7,6 +7,7 @@ use super::encode;
 use super::encode::Head;
 use super::frame::Vsn;
 use super::refusal::Refusal;
+use super::text::Text;
 use crate::value::Json;
 
 /// Collects what a session has to say and to ask.
@@ -41,14 +42,14 @@ impl Voice {
         self.outputs.push(output);
     }
 
-    fn send(&mut self, to: To<'_>, event: &str, write: impl FnOnce(&mut String)) {
+    fn send(&mut self, to: To<'_>, event: &str, write: impl FnOnce(&mut Text)) {
         let To { join_ref, reference, topic } = to;
         let head = Head { join_ref, reference, topic, event };
         self.outputs.push(Output::Send(encode::frame(self.vsn, head, write)));
     }
 
     /// A reply; `write` appends the response.
-    pub(super) fn reply(&mut self, to: To<'_>, status: &str, write: impl FnOnce(&mut String)) {
+    pub(super) fn reply(&mut self, to: To<'_>, status: &str, write: impl FnOnce(&mut Text)) {
         self.send(to, "phx_reply", |out| encode::reply(status, write, out));
     }
 
@@ -75,7 +76,7 @@ impl Voice {
         join_ref: &Json,
         topic: &str,
         event: &str,
-        write: impl FnOnce(&mut String),
+        write: impl FnOnce(&mut Text),
     ) {
         self.send(To { join_ref, reference: &Json::Null, topic }, event, write);
     }

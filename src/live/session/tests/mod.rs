@@ -87,6 +87,7 @@ impl Stage {
             queries_per_channel: 3,
             pending: 4,
             mutations_per_second: 5,
+            joins_per_second: u32::MAX,
             ..Limits::default()
         };
         Self {

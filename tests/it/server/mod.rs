@@ -3,6 +3,9 @@
 //! Frames are written by hand here, so that what a client would see is what the test shows; the
 //! tables of the protocol are tested without sockets, beside the session.
 
+mod crowds;
+mod inspector;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
