@@ -8,7 +8,8 @@
 /**
  * @typedef {string | number} Key  What the server calls a row; a composite key is a JSON array in a string.
  * @typedef {Record<string, any>} Row
- * @typedef {["+", Key, Row, (Key | null)?] | ["~", Key, Row] | [">", Key, Key | null] | ["-", Key]} Op
+ * @typedef {["+", Key, Row, (Key | null)?] | ["~", Key, Row] | [">", Key, Key | null] | ["-", Key]
+ *   | ["/", Key, string, string, Op[]]} Op
  * @typedef {{ readonly keys: readonly Key[], readonly rows: readonly Row[] }} Result  Rows, and the key of each.
  */
 
@@ -61,6 +62,17 @@ export function applyOps(before, ops) {
         const at = find(op[1]);
         const row = /** @type {Row} */ (rows[at]);
         rows[at] = keep(row, { ...row, ...op[2] });
+        break;
+      }
+      case "/": {
+        // Inside a row: the rows that hang on it under a name, whose keys are in one of their fields.
+        const [, key, name, field, inside] = op;
+        const at = find(key);
+        const row = /** @type {Row} */ (rows[at]);
+        const hung = /** @type {Row[]} */ (row[name]);
+        const below = { keys: hung.map((one) => /** @type {Key} */ (one[field])), rows: hung };
+        const changed = applyOps(below, inside);
+        if (changed !== below) rows[at] = { ...row, [name]: changed.rows };
         break;
       }
       case ">": {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use recto::live::patch::Keyed;
 use recto::live::patch::Op;
+use recto::live::step::Branch;
 use recto::live::step::Cursor;
 use recto::live::step::Step;
 use recto::live::step::View;
@@ -50,8 +51,25 @@ fn row(json: &Json) -> (Vec<Output>, Row) {
     (outputs.collect(), values.collect())
 }
 
-/// What the server writes for one operation of a golden file.
-fn written(golden: &Json) -> Json {
+fn view(outputs: Vec<Output>, branches: Vec<Branch>) -> View {
+    let start = outputs.len();
+    View { outputs: outputs.into(), key: None, is_ordered: true, bind: 0, start, branches }
+}
+
+/// One operation inside a row, as `["/",key,name,field,[…]]` has it.
+fn inside(parts: &[Json], key: Key) -> (View, Op) {
+    let name = |json: &Json| -> &'static str { json.as_str().unwrap().to_owned().leak() };
+    let golden = parts[4].as_array().unwrap();
+    assert_eq!(golden.len(), 1, "one operation inside a row, so that all have one view");
+    let (mut below, op) = operation(&golden[0]);
+    below.key = Some(name(&parts[3]));
+    let branch = Branch { name: name(&parts[2]), is_one: false, view: below };
+    let new = Keyed { key, row: Row::from(vec![Value::Null]) };
+    (view(Vec::new(), vec![branch]), Op::Inside { new, column: 0, ops: vec![op] })
+}
+
+/// One operation of a golden file, and what it is about.
+fn operation(golden: &Json) -> (View, Op) {
     let parts = golden.as_array().unwrap();
     let at = |index: usize| parts.get(index).filter(|part| !part.is_null()).map(key);
     let key = key(&parts[1]);
@@ -67,9 +85,15 @@ fn written(golden: &Json) -> Json {
         }
         ">" => (Vec::new(), Op::Move { key, after: at(2) }),
         "-" => (Vec::new(), Op::Remove { key }),
+        "/" => return inside(parts, key),
         other => panic!("`{other}` is not an operation"),
     };
-    let view = View { outputs: outputs.into(), key: None, is_ordered: true, bind: 0 };
+    (view(outputs, Vec::new()), op)
+}
+
+/// What the server writes for one operation of a golden file.
+fn written(golden: &Json) -> Json {
+    let (view, op) = operation(golden);
     let cursor = Cursor { node: 0, version: 1, bind: 0 };
     let step = Step::new(Arc::new(view), cursor, vec![op]);
     serde_json::from_str::<Vec<Json>>(step.json().as_str()).unwrap().remove(0)

@@ -231,6 +231,7 @@ impl<F: Feed> Driver<F> {
             self.ask(asks).await?;
             asks = self.engine.more();
         }
+        self.is_careful = false;
         if let Some(audit) = self.config.audit.clone() {
             self.audit(&audit).await?;
         }
@@ -330,6 +331,13 @@ impl<F: Feed> Driver<F> {
                     }
                     match ask {
                         Ask::Again(id, _) => self.engine.fail(id, error),
+                        Ask::Tree(growth) => {
+                            let each = self.engine.each(&growth);
+                            if let ([id], true) = (growth.results(), each.is_empty()) {
+                                self.engine.fail(*id, error);
+                            }
+                            asks.extend(each);
+                        }
                         Ask::Many(..) | Ask::Touching { .. } => {
                             let instead = self.engine.instead(&ask);
                             if let Ask::Many(ids, _) = &ask {
@@ -343,7 +351,6 @@ impl<F: Feed> Driver<F> {
             }
             self.steer("release recto_one").await?;
         }
-        self.is_careful = false;
         Ok(())
     }
 
@@ -360,6 +367,17 @@ impl<F: Feed> Driver<F> {
         for (id, truth) in ids.zip(answers) {
             if let Some(audited) = self.engine.audited(id, truth) {
                 audit.hear(audited);
+            }
+        }
+        for mut tree in self.engine.trees() {
+            while !tree.statements().is_empty() {
+                let answers = self.feed.read(tree.statements().to_vec()).await?;
+                tree.take(answers);
+            }
+            for (id, truth) in tree.finish() {
+                if let Some(audited) = self.engine.audited(id, truth) {
+                    audit.hear(audited);
+                }
             }
         }
         Ok(())

@@ -68,8 +68,6 @@ pub use self::query::{Diff, DiffOp, LiveQuery};
 pub use self::server::Server;
 use self::stats::Counters;
 pub use self::stats::Stats;
-use crate::error::Error;
-use crate::error::ErrorKind;
 use crate::error::Result;
 use crate::query::Query;
 use crate::repo::Repo;
@@ -128,8 +126,8 @@ impl Live {
     ///
     /// # Errors
     ///
-    /// [`Invalid`](ErrorKind::Invalid) when no change log is installed,
-    /// [`Unavailable`](ErrorKind::Unavailable) when the database cannot be asked.
+    /// [`Invalid`](crate::ErrorKind::Invalid) when no change log is installed,
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) when the database cannot be asked.
     pub async fn start(repo: &Repo) -> Result<Self> {
         Self::start_with(repo, Config::default()).await
     }
@@ -235,7 +233,7 @@ impl Live {
     ///
     /// # Errors
     ///
-    /// [`Unavailable`](ErrorKind::Unavailable) when the engine has stopped.
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) when the engine has stopped.
     pub async fn client(&self) -> Result<LiveClient> {
         let id = self.shared.next_client.fetch_add(1, Ordering::Relaxed);
         let commands = self.shared.commands.clone();
@@ -246,19 +244,15 @@ impl Live {
     ///
     /// # Cost
     ///
+    /// What the query preloads is part of the result, and changes with it.
+    ///
     /// The first who asks pays for one run of the query; those who ask the same share its result.
     ///
     /// # Errors
     ///
-    /// [`Invalid`](ErrorKind::Invalid) when the query cannot be asked, reads a table that is not
-    /// watched, or has preloads (which need live queries of their own).
+    /// [`Invalid`](crate::ErrorKind::Invalid) when the query cannot be asked, or reads a table that is not
+    /// watched.
     pub async fn query<S, O>(&self, query: Query<S, O>) -> Result<LiveQuery<O>> {
-        if !query.preloads().is_empty() {
-            return Err(Error::new(
-                ErrorKind::Invalid,
-                "a live query has no preloads: ask a live query for each association",
-            ));
-        }
         LiveQuery::start(self.clone(), &query).await
     }
 
@@ -266,7 +260,7 @@ impl Live {
     ///
     /// # Errors
     ///
-    /// [`Invalid`](ErrorKind::Invalid) when the name of the table cannot be a topic.
+    /// [`Invalid`](crate::ErrorKind::Invalid) when the name of the table cannot be a topic.
     pub fn changes<S: Schema>(&self) -> Result<TableChanges<S>> {
         self.shared.changes.follow::<S>()
     }
@@ -275,7 +269,7 @@ impl Live {
     ///
     /// # Errors
     ///
-    /// [`Invalid`](ErrorKind::Invalid) when the query cannot be asked.
+    /// [`Invalid`](crate::ErrorKind::Invalid) when the query cannot be asked.
     ///
     /// # Examples
     ///

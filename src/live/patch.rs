@@ -35,6 +35,15 @@ pub enum Op {
         /// The columns that changed.
         columns: Vec<usize>,
     },
+    /// What hangs on a row changed: rows came, went or moved inside it.
+    Inside {
+        /// The row as it is now.
+        new: Keyed,
+        /// The column in which the rows hang.
+        column: usize,
+        /// What happened to them, in order.
+        ops: Vec<Self>,
+    },
     /// A row stands elsewhere.
     Move {
         /// The row's key.

@@ -20,6 +20,8 @@ use super::step::Version;
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::error::Result;
+use crate::query::Nested;
+use crate::query::Preload;
 use crate::query::Query;
 use crate::value::Key;
 
@@ -41,6 +43,7 @@ const NAME: &str = "q";
 pub struct LiveQuery<O> {
     client: LiveClient,
     load: fn(&crate::value::Row) -> Result<O>,
+    preloads: Vec<Preload<O>>,
     replica: Replica,
     rows: Vec<O>,
     version: Version,
@@ -75,7 +78,7 @@ pub enum DiffOp {
         /// Its key.
         key: Key,
     },
-    /// The row here has other values.
+    /// The row here has other values, or other rows hang on it.
     Update {
         /// Where.
         at: usize,
@@ -116,6 +119,7 @@ impl<O> LiveQuery<O> {
         let mut this = Self {
             client,
             load: query.loader(),
+            preloads: query.preloads().to_vec(),
             replica: Replica::default(),
             rows: Vec::new(),
             version,
@@ -233,6 +237,15 @@ impl<O> LiveQuery<O> {
         }
     }
 
+    fn decode(&self, row: &crate::value::Row) -> Result<O> {
+        let mut loaded = (self.load)(row)?;
+        let start = row.values().len().saturating_sub(self.preloads.len());
+        for (preload, branch) in self.preloads.iter().zip(&row.values()[start..]) {
+            preload.put(&mut loaded, &Nested::unfold(branch, preload.edge()))?;
+        }
+        Ok(loaded)
+    }
+
     fn reset(&mut self, rows: &[Keyed]) -> Result<Vec<DiffOp>> {
         let steps = diff(self.replica.rows(), rows);
         steps.iter().map(|op| self.apply(op)).collect()
@@ -241,7 +254,9 @@ impl<O> LiveQuery<O> {
     fn apply(&mut self, op: &Op) -> Result<DiffOp> {
         // Decoded before anything changes, so that a row that cannot be read leaves all as it was.
         let decoded = match op {
-            Op::Insert { new, .. } | Op::Update { new, .. } => Some((self.load)(&new.row)?),
+            Op::Insert { new, .. } | Op::Update { new, .. } | Op::Inside { new, .. } => {
+                Some(self.decode(&new.row)?)
+            }
             Op::Move { .. } | Op::Remove { .. } => None,
         };
         let effect = self.replica.apply(op).ok_or_else(|| {
@@ -252,7 +267,7 @@ impl<O> LiveQuery<O> {
                 self.rows.insert(at, row);
                 DiffOp::Insert { at, key: new.key.clone() }
             }
-            (Effect::Put(at), Some(row), Op::Update { new, .. }) => {
+            (Effect::Put(at), Some(row), Op::Update { new, .. } | Op::Inside { new, .. }) => {
                 self.rows[at] = row;
                 DiffOp::Update { at, key: new.key.clone() }
             }

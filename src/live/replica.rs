@@ -84,7 +84,7 @@ impl Replica {
                 self.last = place;
                 Some(Effect::Put(place))
             }
-            Op::Update { new, .. } => {
+            Op::Update { new, .. } | Op::Inside { new, .. } => {
                 let place = self.place(&new.key)?;
                 self.rows[place] = new.clone();
                 self.last = place;

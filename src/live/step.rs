@@ -15,7 +15,6 @@ use super::wire_text;
 use crate::error::Error;
 use crate::error::Result;
 use crate::query::Output;
-use crate::value::Row;
 
 /// The number of a state of all live results of one process; it only grows.
 pub type Version = u64;
@@ -31,6 +30,21 @@ pub struct View {
     pub is_ordered: bool,
     /// Tells this result from all others, for cursors: a hash of question and parameters.
     pub bind: u64,
+    /// How many values a row has before what hangs on it.
+    pub start: usize,
+    /// What hangs on each row, one value for each.
+    pub branches: Vec<Branch>,
+}
+
+/// Rows that hang on a row.
+#[derive(Debug)]
+pub struct Branch {
+    /// The name of the association.
+    pub name: &'static str,
+    /// There is at most one.
+    pub is_one: bool,
+    /// What the rows show.
+    pub view: View,
 }
 
 /// A place in the life of one live result that a client may come back to.
@@ -171,9 +185,4 @@ pub enum Answer {
     Delta(Vec<Arc<Step>>, Arc<View>, Cursor),
     /// It cannot be had.
     Failed(Arc<Error>),
-}
-
-/// The shown values of a row.
-pub(crate) fn shown<'r>(view: &View, row: &'r Row) -> &'r [crate::value::Value] {
-    &row.values()[..view.outputs.len()]
 }

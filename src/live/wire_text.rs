@@ -5,10 +5,11 @@
 
 use super::patch::Keyed;
 use super::patch::Op;
+use super::step::Branch;
 use super::step::View;
-use super::step::shown;
 use crate::value::Key;
 use crate::value::Row;
+use crate::value::Value;
 use crate::value::write_json_text;
 
 /// Two JSON arrays: the keys of `rows`, and the rows as objects.
@@ -28,7 +29,8 @@ pub(crate) fn rows(view: &View, rows: &[Keyed]) -> (String, String) {
 }
 
 /// A JSON array of operations: `["+",key,row,after]`, `["~",key,{…}]`, `[">",key,after]`,
-/// `["-",key]`.
+/// `["-",key]`; and `["/",key,name,field,[…]]`, which applies operations to the rows that hang on a
+/// row under `name`, and whose keys are in `field`.
 pub(crate) fn ops(view: &View, ops: &[Op]) -> String {
     let mut out = String::from("[");
     for op in ops {
@@ -55,9 +57,24 @@ fn write_op(view: &View, op: &Op, out: &mut String) {
             out.push_str("[\"~\",");
             new.key.write_json(out);
             out.push(',');
-            let columns = columns.iter().copied().filter(|&column| column < view.outputs.len());
-            write_columns(view, &new.row, columns, out);
+            write_columns(view, &new.row, columns.iter().copied(), out);
         }
+        Op::Inside { new, column, ops: inside } => match branch(view, *column) {
+            Some(branch) if branch.view.key.is_some() => {
+                out.push_str("[\"/\",");
+                new.key.write_json(out);
+                for name in [branch.name, branch.view.key.unwrap_or_default()] {
+                    out.push(',');
+                    write_json_text(name, out);
+                }
+                out.push(',');
+                out.push_str(&ops(&branch.view, inside));
+            }
+            Some(_) | None => {
+                let (new, columns) = (new.clone(), vec![*column]);
+                return write_op(view, &Op::Update { new, columns }, out);
+            }
+        },
         Op::Move { key, after } => {
             out.push_str("[\">\",");
             key.write_json(out);
@@ -79,20 +96,54 @@ fn write_after(after: Option<&Key>, out: &mut String) {
     }
 }
 
-/// One row as a JSON object of all columns that clients see.
+/// What hangs in a column.
+fn branch(view: &View, column: usize) -> Option<&Branch> {
+    view.branches.get(column.checked_sub(view.start)?)
+}
+
+/// One row as a JSON object of all that clients see.
 pub(crate) fn write_row(view: &View, row: &Row, out: &mut String) {
-    write_columns(view, row, 0..view.outputs.len(), out);
+    let branches = view.start..view.start + view.branches.len();
+    write_columns(view, row, (0..view.outputs.len()).chain(branches), out);
 }
 
 fn write_columns(view: &View, row: &Row, columns: impl Iterator<Item = usize>, out: &mut String) {
     out.push('{');
-    for (count, column) in columns.enumerate() {
-        if 0 < count {
+    let mut is_first = true;
+    for column in columns {
+        let name = match (view.outputs.get(column), branch(view, column)) {
+            (Some(output), _) => output.name,
+            (None, Some(branch)) => branch.name,
+            // Only keys need it.
+            (None, None) => continue,
+        };
+        if !std::mem::take(&mut is_first) {
             out.push(',');
         }
-        write_json_text(view.outputs[column].name, out);
+        write_json_text(name, out);
         out.push(':');
-        shown(view, row)[column].write_json(out);
+        match branch(view, column) {
+            Some(branch) => write_branch(branch, &row.values()[column], out),
+            None => row.values()[column].write_json(out),
+        }
     }
     out.push('}');
+}
+
+/// The rows that hang on a row as a JSON array; where there is at most one, that row or `null`.
+fn write_branch(branch: &Branch, rows: &Value, out: &mut String) {
+    let Value::Array(rows) = rows else { return out.push_str("null") };
+    let mut rows = rows.iter().filter_map(Value::as_row);
+    if branch.is_one {
+        let Some(row) = rows.next() else { return out.push_str("null") };
+        return write_row(&branch.view, &row, out);
+    }
+    out.push('[');
+    for (place, row) in rows.enumerate() {
+        if 0 < place {
+            out.push(',');
+        }
+        write_row(&branch.view, &row, out);
+    }
+    out.push(']');
 }

@@ -86,9 +86,10 @@ impl<S, O> Query<S, O> {
         self.combined(Combination::Except, other)
     }
 
-    fn combined<R>(self, how: Combination, other: Query<R, O>) -> Query<Combined<O>, O> {
+    fn combined<R>(mut self, how: Combination, other: Query<R, O>) -> Query<Combined<O>, O> {
         let root = self.ast.root();
         let mut ast = Ast { shape: Shape::all_of(root), params: Vec::new() };
+        ast.shape.edges = std::mem::take(&mut self.ast.shape.edges);
         let mut with = with(&mut ast, self.ast, None);
         let second = ast.take(other.ast);
         with.rest.push((how, second));

@@ -213,11 +213,6 @@ impl<S, O> Query<S, O> {
         &self.preloads
     }
 
-    /// The same as data.
-    pub fn edges(&self) -> Vec<Arc<Edge>> {
-        self.preloads.iter().map(|preload| Arc::clone(preload.edge())).collect()
-    }
-
     /// Reads one row of the answer, and puts what was loaded besides in place.
     ///
     /// # Errors
@@ -249,7 +244,8 @@ impl<S, O> Query<S, O> {
         self
     }
 
-    fn retyped<Q, P>(self, load: fn(&Values) -> Result<P>) -> Query<Q, P> {
+    fn retyped<Q, P>(mut self, load: fn(&Values) -> Result<P>) -> Query<Q, P> {
+        self.ast.shape.edges.clear();
         Query { ast: self.ast, load, preloads: Vec::new(), sources: PhantomData }
     }
 
@@ -278,7 +274,9 @@ impl<Q, O: Schema> Query<Q, O> {
     /// `Room::messages.with(Message::author)`; or only some rows, as in
     /// `Room::messages.query(newest)`, where the query's limit counts for each row of the answer.
     pub fn preload(mut self, preload: impl Into<Preload<O>>) -> Self {
-        self.preloads.push(preload.into());
+        let preload = preload.into();
+        self.ast.shape.edges.push(Arc::clone(preload.edge()));
+        self.preloads.push(preload);
         self
     }
 }

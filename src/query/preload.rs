@@ -4,6 +4,8 @@
 //! asked row by row.
 
 use std::fmt;
+use std::hash::Hash;
+use std::hash::Hasher;
 use std::sync::Arc;
 
 use super::Query;
@@ -16,6 +18,8 @@ use crate::schema::Relation;
 use crate::schema::Schema;
 use crate::schema::Table;
 use crate::value::Row;
+#[cfg(feature = "live")]
+use crate::value::Value;
 
 /// One association of a tree: which rows hang on which, and what hangs on those.
 #[derive(Clone, Debug)]
@@ -25,10 +29,27 @@ pub struct Edge {
     pub assoc: &'static Assoc,
     /// The table on this side.
     pub owner: &'static Table,
-    /// Which rows of the other side, in which order; its limit and offset are those of each owner.
+    /// Which rows of the other side, in which order, and what hangs on those; its limit and offset
+    /// are those of each owner.
     pub ast: Ast,
-    /// What hangs on the rows of the other side.
-    pub edges: Vec<Arc<Self>>,
+}
+
+impl PartialEq for Edge {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.owner, other.owner)
+            && self.assoc.name == other.assoc.name
+            && self.ast == other.ast
+    }
+}
+
+impl Eq for Edge {}
+
+impl Hash for Edge {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.owner.name.hash(state);
+        self.assoc.name.hash(state);
+        self.ast.hash(state);
+    }
 }
 
 impl Edge {
@@ -57,6 +78,22 @@ pub struct Nested {
     pub row: Row,
     /// The rows of each edge, in the order of the edges.
     pub branches: Vec<Vec<Self>>,
+}
+
+impl Nested {
+    /// The rows that a live tree holds in one value for an edge.
+    #[cfg(feature = "live")]
+    pub(crate) fn unfold(branch: &Value, edge: &Edge) -> Vec<Self> {
+        let Value::Array(rows) = branch else { return Vec::new() };
+        let edges = &edge.ast.shape.edges;
+        let rows = rows.iter().filter_map(Value::as_row).map(|row| {
+            let start = row.values().len().saturating_sub(edges.len());
+            let values = edges.iter().zip(&row.values()[start..]);
+            let branches = values.map(|(edge, branch)| Self::unfold(branch, edge)).collect();
+            Self { row, branches }
+        });
+        rows.collect()
+    }
 }
 
 type Put<O> = dyn Fn(&mut O, &[Nested]) -> Result<()> + Send + Sync;
@@ -112,12 +149,8 @@ impl<S: Schema, T: Schema, K: 'static> Relation<S, T, K> {
     /// Loads only the rows of `query`, in its order, with what it preloads itself; its limit and
     /// offset are those of each owner.
     pub fn query(self, query: Query<T>) -> Preload<S> {
-        let edge = Arc::new(Edge {
-            assoc: self.assoc(),
-            owner: S::table(),
-            ast: query.ast().clone(),
-            edges: query.edges(),
-        });
+        let edge =
+            Arc::new(Edge { assoc: self.assoc(), owner: S::table(), ast: query.ast().clone() });
         let put = move |owner: &mut S, loaded: &[Nested]| {
             let rows: Result<Vec<T>> = loaded.iter().map(|row| query.load_nested(row)).collect();
             self.set(owner, rows?);

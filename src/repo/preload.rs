@@ -81,7 +81,7 @@ impl Repo {
         let statement = reading(Arc::clone(&read.sql), read.params(keys), Arc::clone(&read.kinds));
         let rows = read.in_order(self.run_read(statement).await?.rows);
         let links: Vec<Value> = rows.iter().map(|row| read.link_of(row).clone()).collect();
-        let nested = self.hang(&edge.edges, rows).await?;
+        let nested = self.hang(&edge.ast.shape.edges, rows).await?;
         let mut branches: HashMap<Value, Vec<Nested>> = HashMap::new();
         for (link, nested) in links.into_iter().zip(nested) {
             branches.entry(link).or_default().push(nested);

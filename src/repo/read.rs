@@ -42,7 +42,7 @@ impl Repo {
         if query.preloads().is_empty() {
             return rows.iter().map(|row| query.load(row)).collect();
         }
-        let nested = self.hang(&query.edges(), rows).await?;
+        let nested = self.hang(&query.ast().shape.edges, rows).await?;
         nested.iter().map(|nested| query.load_nested(nested)).collect()
     }
 

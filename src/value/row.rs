@@ -39,6 +39,21 @@ impl From<Vec<Value>> for Row {
     }
 }
 
+impl From<Row> for Value {
+    /// The row as an array.
+    fn from(row: Row) -> Self {
+        Self::Array(row.0)
+    }
+}
+
+impl Value {
+    /// An array as a row.
+    #[cfg(feature = "live")]
+    pub(crate) fn as_row(&self) -> Option<Row> {
+        if let Self::Array(values) = self { Some(Row(Arc::clone(values))) } else { None }
+    }
+}
+
 impl FromIterator<Value> for Row {
     fn from_iter<I: IntoIterator<Item = Value>>(values: I) -> Self {
         Self(values.into_iter().collect())

@@ -1,6 +1,7 @@
 //! What the engine asks of the database in the middle of a tick.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::super::plan::MANY_RESULTS;
 use super::super::plan::Touching;
@@ -8,6 +9,7 @@ use super::super::plan::split;
 use super::super::router::FamilyId;
 use super::super::router::ResultId;
 use super::Engine;
+use super::trees::Growth;
 use crate::adapter::Statement;
 use crate::value::Row;
 
@@ -27,6 +29,8 @@ pub(crate) enum Ask {
         /// What to read.
         touching: Touching,
     },
+    /// What comes next of trees that are being read.
+    Tree(Growth),
 }
 
 impl Ask {
@@ -35,21 +39,25 @@ impl Ask {
         match self {
             Self::Again(_, statement) | Self::Many(_, statement) => std::slice::from_ref(statement),
             Self::Touching { touching, .. } => &touching.statements,
+            Self::Tree(growth) => growth.statements(),
         }
     }
 }
 
 impl Engine {
-    /// Asks for all rows of these results.
+    /// Asks for all rows of these results; for trees of one shape together.
     pub(crate) fn again(&self, ids: impl IntoIterator<Item = ResultId>) -> Vec<Ask> {
         let mut families: HashMap<FamilyId, Vec<ResultId>> = HashMap::new();
+        let mut trees: HashMap<FamilyId, Vec<ResultId>> = HashMap::new();
         let mut asks = Vec::new();
         for id in ids {
             let Some(result) = self.results.get(&id) else { continue };
-            // One that gave its tier up holds other rows than the rest of its shape.
-            if result.tier() == result.plan.tier {
+            if result.plan.tree.is_some() {
+                trees.entry(result.family).or_default().push(id);
+            } else if result.tier() == result.plan.tier {
                 families.entry(result.family).or_default().push(id);
             } else {
+                // One that gave its tier up holds other rows than the rest of its shape.
                 asks.push(Ask::Again(id, result.holding()));
             }
         }
@@ -61,6 +69,7 @@ impl Engine {
                 }
             }
         }
+        asks.extend(trees.values().filter_map(|ids| self.growth(ids)).map(Ask::Tree));
         asks
     }
 
@@ -68,6 +77,20 @@ impl Engine {
     pub(crate) fn each_again(&self, ids: &[ResultId]) -> Vec<Ask> {
         let known = ids.iter().filter_map(|id| Some((*id, self.results.get(id)?)));
         known.map(|(id, result)| Ask::Again(id, result.holding())).collect()
+    }
+
+    /// Reads trees of one shape from their roots.
+    fn growth(&self, ids: &[ResultId]) -> Option<Growth> {
+        let results = ids.iter().filter_map(|id| Some((*id, self.results.get(id)?)));
+        let plan = Arc::clone(&results.clone().next()?.1.plan);
+        Some(Growth::new(plan, results.map(|(id, result)| (id, result.holding())).collect()))
+    }
+
+    /// A reading of each live tree, to compare what is held with.
+    pub(crate) fn trees(&self) -> Vec<Growth> {
+        let live = self.results.iter().filter(|(_, result)| result.is_live());
+        let trees = live.filter(|(_, result)| result.plan.tree.is_some());
+        trees.filter_map(|(id, _)| self.growth(&[*id])).collect()
     }
 
     /// Takes the answers to what was asked.
@@ -89,11 +112,36 @@ impl Engine {
                 self.count_for(family, |counts| counts.keyed += statements);
                 self.take_touching(family, only, touching, answers);
             }
+            Ask::Tree(mut growth) => {
+                growth.take(answers);
+                if !growth.statements().is_empty() {
+                    self.growing.push(growth);
+                    return;
+                }
+                for (id, rows) in growth.finish() {
+                    self.replace(id, rows);
+                }
+            }
         }
     }
 
-    /// What the answers taken so far have left to be asked: windows that ran dry.
-    pub(crate) fn more(&self) -> Vec<Ask> {
-        self.again(self.dry.iter().copied())
+    /// What the answers taken so far have left to be asked: the next level of trees, then windows
+    /// that ran dry.
+    pub(crate) fn more(&mut self) -> Vec<Ask> {
+        let growing = std::mem::take(&mut self.growing);
+        if growing.is_empty() {
+            return self.again(self.dry.iter().copied());
+        }
+        growing.into_iter().map(Ask::Tree).collect()
+    }
+
+    /// What to ask instead of a question that failed, each result for itself; nothing where it was
+    /// asked for one result alone.
+    pub(crate) fn each(&self, growth: &Growth) -> Vec<Ask> {
+        let ids = growth.results();
+        if ids.len() < 2 {
+            return Vec::new();
+        }
+        ids.iter().filter_map(|id| self.growth(&[*id])).map(Ask::Tree).collect()
     }
 }

@@ -139,6 +139,7 @@ impl Engine {
     /// reads the same rows as they are then. Only results that went live in this tick may have
     /// caught up on ticks before it, which the next does not tell again.
     pub(crate) fn broke_off(&mut self) {
+        self.growing.clear();
         self.is_unsure |= self.has_activated;
     }
 }

@@ -214,6 +214,7 @@ impl Engine {
         match ask {
             Ask::Again(id, _) | Ask::Touching { only: Some(id), .. } => vec![*id],
             Ask::Many(ids, _) => ids.clone(),
+            Ask::Tree(growth) => growth.results().to_vec(),
             Ask::Touching { family, only: None, .. } => {
                 self.families.get(family).map_or_else(Vec::new, |family| family.live().to_vec())
             }

@@ -217,6 +217,10 @@ impl Engine {
             let began = result.began.take();
             if let Stage::Loaded(rows, _) = std::mem::replace(&mut result.stage, Stage::Loading) {
                 result.activate(rows, version);
+                if result.plan.tree.is_some() {
+                    // Its roots alone were read.
+                    self.dry.insert(id);
+                }
                 self.arrived.remove(&id);
                 self.ended_load(began);
                 self.route(id);

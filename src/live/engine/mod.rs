@@ -14,6 +14,7 @@ mod joins;
 mod loads;
 mod results;
 mod tell;
+mod trees;
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -30,6 +31,7 @@ use self::families::Family;
 use self::fold::Recent;
 pub(crate) use self::fold::Touched;
 pub(crate) use self::loads::{Load, Loaded};
+use self::trees::Growth;
 use super::client::ClientId;
 use super::client::Command;
 use super::mailbox::Name;
@@ -117,6 +119,8 @@ pub(crate) struct Engine {
     /// Windows with too few rows, until they are asked again: a tick that breaks off after it took
     /// the rows out does not find them a second time.
     dry: HashSet<ResultId, RandomState>,
+    /// Trees of which some levels were read in this tick.
+    growing: Vec<Growth>,
     /// Tables that the log watches; a question about any other is refused.
     watched: HashSet<String>,
     /// A tick is under way, or broke off: some rows are ahead of the version.
@@ -165,6 +169,7 @@ impl Engine {
             recent: VecDeque::new(),
             changed: HashSet::default(),
             dry: HashSet::default(),
+            growing: Vec::new(),
             watched,
             is_torn: false,
             failures: Vec::new(),

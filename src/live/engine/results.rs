@@ -66,7 +66,7 @@ impl Engine {
         let (plan, params) = (Arc::clone(&result.plan), Arc::clone(&result.params));
         let family = result.family;
         match (result.tier(), &plan.join) {
-            (Tier::Rerun, _) => {
+            (Tier::Tree | Tier::Rerun, _) => {
                 for table in tables(&plan.plan) {
                     self.router.add_rerun(table, id);
                 }
@@ -89,7 +89,7 @@ impl Engine {
         }
         let (plan, params) = (&result.plan, &result.params);
         match (result.tier(), &plan.join) {
-            (Tier::Rerun, _) => {
+            (Tier::Tree | Tier::Rerun, _) => {
                 for table in tables(&plan.plan) {
                     self.router.remove_rerun(table, id);
                 }
@@ -165,9 +165,10 @@ impl Engine {
         self.answer_waiting();
     }
 
-    /// Every live question with the statement that asks it plainly.
+    /// Every live question but trees with the statement that asks it plainly.
     pub(crate) fn questions(&self) -> Vec<(ResultId, Statement)> {
         let live = self.results.iter().filter(|(_, result)| result.is_live());
+        let live = live.filter(|(_, result)| result.plan.tree.is_none());
         live.map(|(&id, result)| (id, result.plan.asking(&result.params))).collect()
     }
 

@@ -44,8 +44,8 @@ impl Explanation {
         });
         let bounded =
             live.bounds.map(|bounds| shape.root().columns[usize::from(bounds.column)].field);
-        let has_window =
-            !matches!(live.tier, Tier::Aggregate | Tier::Rerun) && shape.limit.is_some();
+        let has_window = !matches!(live.tier, Tier::Aggregate | Tier::Tree | Tier::Rerun)
+            && shape.limit.is_some();
         Self {
             tier: live.tier,
             tables: tables(&live.plan),
@@ -63,6 +63,7 @@ fn memory(tier: Tier) -> &'static str {
         Tier::Window => "the window, what comes before it, and the overscan",
         Tier::Aggregate => "the groups, and what each matching row contributes to them",
         Tier::Join => "the rows, and which keys of which table they rest on",
+        Tier::Tree => "the rows and all that hangs on them",
         Tier::Rerun => "the rows of the answer, to tell what changed",
     }
 }
@@ -84,6 +85,11 @@ fn database(live: &LivePlan, has_window: bool) -> String {
         ),
         (Tier::Join, _) => {
             format!("one statement per touched table, tick and result, by key{refill}")
+        }
+        (Tier::Tree, _) => {
+            "one run of the roots per tick that touches its tables, and one statement \
+                            for each edge for all results of the shape"
+                .to_owned()
         }
         (Tier::Rerun, _) => "one run per tick that touches its tables".to_owned(),
     }

@@ -9,6 +9,7 @@ mod explain;
 mod join;
 mod many;
 mod sorter;
+mod tree;
 
 use std::fmt;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ pub(crate) use self::many::MANY_RESULTS;
 use self::many::Many;
 pub(crate) use self::many::split;
 use self::sorter::Sorter;
+pub(crate) use self::tree::{Level, TreeEdge, with_branches};
 use super::result::Aggregation;
 use super::result::Question;
 use super::router::Lead;
@@ -57,6 +59,9 @@ pub enum Tier {
     /// Rows of several tables, or of one that only the database can filter: the rows that rest on
     /// a touched one are read by its key, in one statement for all results of the shape.
     Join,
+    /// Rows with what hangs on them: read anew from the roots whenever one of its tables is touched,
+    /// in one statement for each edge, and compared level by level.
+    Tree,
     /// Asked again whenever one of its tables is touched, and compared by key.
     Rerun,
 }
@@ -68,6 +73,7 @@ impl fmt::Display for Tier {
             Self::Window => "window",
             Self::Aggregate => "aggregate",
             Self::Join => "join",
+            Self::Tree => "tree",
             Self::Rerun => "re-run",
         })
     }
@@ -123,6 +129,8 @@ pub(crate) struct LivePlan {
     pub(crate) join: Option<JoinPlan>,
     /// What the aggregate tier needs.
     pub(crate) aggregation: Option<Aggregation>,
+    /// What hangs on its rows.
+    pub(crate) tree: Option<Level>,
     /// The columns that clients see.
     pub(crate) outputs: Arc<[Output]>,
     /// Rows held behind the window.
@@ -152,8 +160,18 @@ impl LivePlan {
         let mut plan = Plan::new(ast)?;
         admit::admit(&plan.ast.shape)?;
         let outputs = plan.outputs().collect();
-        let aggregation = Aggregation::new(&plan, semantics);
-        let tier = if aggregation.is_some() { Tier::Aggregate } else { tier(&plan, semantics) };
+        let edges = &plan.ast.shape.edges;
+        let tree = if edges.is_empty() {
+            None
+        } else {
+            Some(Level::new(plan.items.len(), edges, dialect)?)
+        };
+        let aggregation = Aggregation::new(&plan, semantics).filter(|_| tree.is_none());
+        let tier = match (&tree, &aggregation) {
+            (Some(_), _) => Tier::Tree,
+            (None, Some(_)) => Tier::Aggregate,
+            (None, None) => tier(&plan, semantics),
+        };
         let (sorter, join) = match tier {
             Tier::Join => {
                 let sorter = Sorter::of_items(&mut plan, semantics);
@@ -161,11 +179,11 @@ impl LivePlan {
                 (sorter, Some(join))
             }
             Tier::Row | Tier::Window => (Sorter::of_root(&plan, semantics), None),
-            Tier::Aggregate | Tier::Rerun => (Sorter::by_key(), None),
+            Tier::Aggregate | Tier::Tree | Tier::Rerun => (Sorter::by_key(), None),
         };
         let mut held = aggregation.as_ref().map_or_else(|| plan.clone(), |of| of.load.clone());
         let mut overscan_rows = 0;
-        if !matches!(tier, Tier::Aggregate | Tier::Rerun)
+        if !matches!(tier, Tier::Aggregate | Tier::Tree | Tier::Rerun)
             && let Some(limit) = plan.ast.shape.limit
         {
             overscan_rows = overscan(limit);
@@ -180,6 +198,7 @@ impl LivePlan {
             bounds: bounds(&plan).filter(|_| is_led && anchor.is_none()),
             join,
             aggregation,
+            tree,
             outputs,
             overscan: overscan_rows,
             semantics,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::super::feed::snapshot::Position;
 use super::super::patch::Keyed;
 use super::super::patch::Op;
+use super::super::plan::Level;
 use super::super::plan::LivePlan;
 use super::super::plan::Tier;
 use super::super::router::FamilyId;
@@ -82,6 +83,8 @@ fn view_of(plan: &LivePlan, ast: &Ast) -> View {
         key,
         is_ordered: !plan.is_by_key(),
         bind: hasher.finish(),
+        start: plan.plan.items.len(),
+        branches: plan.tree.as_ref().map_or_else(Vec::new, Level::branches),
     }
 }
 
@@ -91,7 +94,7 @@ impl LiveResult {
         let rows = match plan.tier {
             Tier::Row | Tier::Window | Tier::Join => Rows::Ordered(Ordered::new(&plan)),
             Tier::Aggregate => Rows::Groups(Groups::default()),
-            Tier::Rerun => Rows::Rerun(Vec::new()),
+            Tier::Tree | Tier::Rerun => Rows::Rerun(Vec::new()),
         };
         Self {
             family,
@@ -118,6 +121,7 @@ impl LiveResult {
     /// How it is kept: as its shape is, unless it gave that up.
     pub(crate) fn tier(&self) -> Tier {
         match &self.rows {
+            Rows::Rerun(_) if self.plan.tree.is_some() => Tier::Tree,
             Rows::Rerun(_) => Tier::Rerun,
             Rows::Ordered(_) | Rows::Groups(_) => self.plan.tier,
         }
@@ -155,7 +159,9 @@ impl LiveResult {
 
     /// Makes the loaded rows the present ones; nobody has seen any before.
     pub(crate) fn activate(&mut self, rows: Vec<Keyed>, version: Version) {
-        self.rows.replace(&self.plan, &self.params, rows);
+        if self.plan.tree.is_none() {
+            self.rows.replace(&self.plan, &self.params, rows);
+        }
         self.stage = Stage::Live;
         self.reaches_back_to = version;
     }

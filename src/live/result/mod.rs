@@ -29,7 +29,7 @@ pub(crate) enum Rows {
     Ordered(Ordered),
     /// Aggregate tier: folded in memory, unless in doubt.
     Groups(Groups),
-    /// Re-run tier: asked again when touched.
+    /// Re-run and tree tiers: asked again when touched.
     Rerun(Vec<Keyed>),
 }
 
@@ -62,7 +62,10 @@ impl Rows {
                     // The question leaves the order open; the key closes it for all clients alike.
                     rows.sort_unstable_by(|left, right| left.key.cmp(&right.key));
                 }
-                let ops = diff(held, &rows);
+                let ops = match &plan.tree {
+                    Some(tree) => tree.diff(held, &rows),
+                    None => diff(held, &rows),
+                };
                 *held = rows;
                 ops
             }

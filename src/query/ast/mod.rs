@@ -12,6 +12,8 @@ mod source;
 mod tree;
 mod with;
 
+use std::sync::Arc;
+
 pub use self::lock::{Lock, LockStrength, LockWait};
 pub use self::node::{
     Case, Comparison, Fragment, Function, Node, NodeId, Operator, Tag, TextFunction, Window,
@@ -22,6 +24,7 @@ pub(crate) use self::scope::Scope;
 pub use self::source::{Answer, Join, JoinKind, Source};
 pub use self::tree::Tree;
 pub use self::with::{Combination, With};
+use super::preload::Edge;
 use crate::schema::Table;
 use crate::value::Kind;
 use crate::value::Value;
@@ -67,6 +70,8 @@ pub struct Shape {
     pub select: Vec<Item>,
     /// How the rows of the root are locked.
     pub lock: Option<Lock>,
+    /// What hangs on each row of the answer; the statement that answers it reads none of that.
+    pub edges: Vec<Arc<Edge>>,
     /// Questions stood in each other too deep; this one was left empty, and a plan refuses it.
     pub(crate) is_cut: bool,
 }
@@ -197,6 +202,7 @@ impl Shape {
             distinct: false,
             select: Vec::new(),
             lock: None,
+            edges: Vec::new(),
             is_cut: false,
         }
     }
@@ -246,6 +252,10 @@ impl Shape {
         }
         for query in self.nodes.queries() {
             query.add_tables(answers, tables);
+        }
+        for edge in &self.edges {
+            tables.extend(edge.link().ok().and_then(|link| link.between).map(|of| of.table));
+            edge.ast.shape.add_tables(answers, tables);
         }
         answers.truncate(outside);
     }

@@ -82,8 +82,6 @@ struct Stranger {
 async fn what_cannot_be_followed_is_refused(repo: &Repo, live: &Live) {
     let error = live.query(from::<Stranger>()).await.unwrap_err();
     assert!(error.what().contains("table `strangers` is not watched"), "{error}");
-    let error = live.query(from::<Owner>().preload(Owner::items)).await.unwrap_err();
-    assert!(error.what().contains("no preloads"), "{error}");
     let watched = world::tables(Backend::of(repo));
     ChangeLog::new(watched.clone()).remove(repo).await.unwrap();
     let error = Live::start(repo).await.unwrap_err();

@@ -19,6 +19,7 @@ mod planted;
 mod question;
 mod same;
 mod shrink;
+mod trees;
 mod values;
 mod world;
 mod writers;

@@ -37,7 +37,14 @@ static TABLE: Table =
 fn view() -> Arc<View> {
     let outputs =
         vec![Shown { name: "id", kind: Holds::I64 }, Shown { name: "t", kind: Holds::Text }];
-    Arc::new(View { outputs: outputs.into(), key: Some("id"), is_ordered: true, bind: 0xb })
+    Arc::new(View {
+        outputs: outputs.into(),
+        key: Some("id"),
+        is_ordered: true,
+        bind: 0xb,
+        start: 2,
+        branches: Vec::new(),
+    })
 }
 
 fn cursor(version: u64) -> Cursor {
