@@ -1,7 +1,6 @@
-//! How the live engine is set up, and how it is.
+//! How the live engine is set up.
 
 use std::time::Duration;
-use std::time::Instant;
 
 use super::Audit;
 
@@ -47,14 +46,4 @@ impl Default for Config {
             audit: None,
         }
     }
-}
-
-/// Whether live results are current.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Health {
-    /// The last look at the log succeeded.
-    Healthy,
-    /// None has since then: results are exact, but of an older state.
-    Behind(Instant),
 }

@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use tokio::sync::mpsc;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio::time::Interval;
@@ -20,7 +19,6 @@ use tokio::time::MissedTickBehavior;
 
 use super::Audit;
 use super::Config;
-use super::Health;
 use super::changes::Changes;
 use super::client::Command;
 use super::client::Leavers;
@@ -39,6 +37,8 @@ use super::feed::retention::remove_before;
 use super::feed::source::plain;
 use super::feed::source::read_at_one_state;
 use super::feed::wake::Doorbell;
+use super::health::Health;
+use super::health::Pulse;
 use super::meter;
 use super::stats::Counters;
 use crate::error::Error;
@@ -62,7 +62,7 @@ pub(crate) struct Driver<F> {
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) leavers: Arc<Leavers>,
     pub(crate) doorbell: Doorbell,
-    pub(crate) health: watch::Sender<Health>,
+    pub(crate) pulse: Arc<Pulse>,
     pub(crate) changes: Changes,
     pub(crate) config: Config,
     pub(crate) loads: JoinSet<Ended>,
@@ -135,9 +135,9 @@ impl<F: Feed> Driver<F> {
             }
             let began = Instant::now();
             let ticked = self.tick().await;
-            let lag = match *self.health.borrow() {
-                Health::Healthy => Duration::ZERO,
-                Health::Behind(since) => since.elapsed(),
+            let lag = match self.pulse.health(std::time::Instant::now()) {
+                Health::Healthy | Health::Reloading => Duration::ZERO,
+                Health::Behind(duration) => duration,
             };
             meter::engine(began.elapsed(), lag, &self.counters.read());
             match ticked {
@@ -196,13 +196,7 @@ impl<F: Feed> Driver<F> {
         Counters::count(&self.counters.broken_ticks);
         self.engine.broke_off();
         self.feed.end(Outcome::BrokeOff).await;
-        self.health.send_if_modified(|health| match health {
-            Health::Healthy => {
-                *health = Health::Behind(Instant::now().into_std());
-                true
-            }
-            Health::Behind(_) => false,
-        });
+        self.pulse.broke_off();
         let pause = RETRY.saturating_mul(1 << failures.min(5)).min(self.config.heartbeat);
         // The bell may have rung for what this tick missed.
         self.doorbell.ring();
@@ -223,7 +217,11 @@ impl<F: Feed> Driver<F> {
 
     /// One tick; says whether it brought news.
     async fn tick(&mut self) -> Result<bool> {
+        let began = Instant::now().into_std();
         let mut tick = self.feed.tick().await?;
+        if tick.news == News::Lost {
+            self.pulse.reloads();
+        }
         self.engine.begin(&mut tick);
         let touched = self.read_touched(&mut tick).await?;
         let mut asks = self.engine.fold(&tick, &touched);
@@ -238,10 +236,7 @@ impl<F: Feed> Driver<F> {
         self.engine.finish();
         self.changes.publish(&tick, touched);
         self.feed.end(Outcome::Done).await;
-        self.health.send_if_modified(|health| {
-            let was = std::mem::replace(health, Health::Healthy);
-            was != Health::Healthy
-        });
+        self.pulse.ended(began);
         self.retain(&tick);
         self.count(&tick);
         Ok(!tick.touched.is_empty())

@@ -16,6 +16,7 @@ mod config;
 mod driver;
 mod engine;
 pub mod feed;
+mod health;
 mod listener;
 pub mod mailbox;
 mod meter;
@@ -41,10 +42,10 @@ use std::hash::RandomState;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 pub use self::audit::{Audit, Audited};
@@ -52,7 +53,7 @@ use self::changes::Changes;
 pub use self::changes::{RowChange, TableChanges};
 use self::client::Leavers;
 pub use self::client::LiveClient;
-pub use self::config::{Config, Health};
+pub use self::config::Config;
 use self::driver::Driver;
 use self::engine::Engine;
 use self::engine::Setting;
@@ -61,6 +62,8 @@ use self::feed::Feed;
 use self::feed::LogFeed;
 use self::feed::retention::Retention;
 use self::feed::wake::Doorbell;
+pub use self::health::Health;
+use self::health::Pulse;
 use self::plan::LivePlan;
 pub use self::plan::{Explanation, Tier};
 pub use self::query::{Diff, DiffOp, LiveQuery};
@@ -68,6 +71,8 @@ pub use self::query::{Diff, DiffOp, LiveQuery};
 pub use self::server::Server;
 use self::stats::Counters;
 pub use self::stats::Stats;
+use crate::error::Error;
+use crate::error::ErrorKind;
 use crate::error::Result;
 use crate::query::Query;
 use crate::repo::Repo;
@@ -105,7 +110,7 @@ struct Shared {
     commands: mpsc::Sender<client::Command>,
     leavers: Arc<Leavers>,
     next_client: AtomicU64,
-    health: watch::Receiver<Health>,
+    pulse: Arc<Pulse>,
     changes: Changes,
     counters: Arc<Counters>,
     /// The driver; it ends with this.
@@ -161,7 +166,7 @@ impl Live {
         // Random per process: a cursor of another process must not fit.
         let node = RandomState::new().hash_one(std::process::id());
         let (commands_tx, commands) = mpsc::channel(COMMANDS);
-        let (health_tx, health) = watch::channel(Health::Healthy);
+        let pulse = Arc::new(Pulse::new(config.heartbeat, Instant::now()));
         let (leavers, changes) = (Arc::<Leavers>::default(), Changes::new());
         let counters = Arc::<Counters>::default();
         let driver = Driver {
@@ -171,7 +176,7 @@ impl Live {
             commands,
             leavers: Arc::clone(&leavers),
             doorbell: Doorbell::hang(repo, config.poll),
-            health: health_tx,
+            pulse: Arc::clone(&pulse),
             changes: changes.clone(),
             config,
             loads: JoinSet::new(),
@@ -189,7 +194,7 @@ impl Live {
             commands: commands_tx,
             leavers,
             next_client: AtomicU64::new(1),
-            health,
+            pulse,
             changes,
             counters,
             _tasks: tasks,
@@ -202,9 +207,29 @@ impl Live {
         &self.shared.repo
     }
 
-    /// Whether live results are current, and since when they are not.
+    /// Whether live results are current, for readiness probes. Costs a lock that nobody holds for
+    /// long; asks nobody.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # recto::doctest::run(async |repo| {
+    /// # use recto::doctest::*;
+    /// # use recto::live::{ChangeLog, Health, Live};
+    /// # ChangeLog::new([Room::table()]).install(&repo).await?;
+    /// # let live = Live::start(&repo).await?;
+    /// let (status, why) = match live.health() {
+    ///     Health::Healthy => (200, String::new()),
+    ///     Health::Behind(duration) => (503, format!("behind for {duration:?}")),
+    ///     Health::Reloading => (503, "reloading".to_owned()),
+    ///     _ => (503, "not well".to_owned()),
+    /// };
+    /// # let _ = (status, why);
+    /// # Ok(())
+    /// # });
+    /// ```
     pub fn health(&self) -> Health {
-        *self.shared.health.borrow()
+        self.shared.pulse.health(Instant::now())
     }
 
     /// What the engine did so far, and what it holds.

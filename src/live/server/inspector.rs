@@ -95,9 +95,10 @@ async fn report(core: &Core) -> Result<Json> {
     let (engine, server) = (core.live.stats(), core.sockets.stats());
     let health = match core.live.health() {
         Health::Healthy => json!({"state": "healthy"}),
-        Health::Behind(since) => {
-            json!({"state": "behind", "seconds": since.elapsed().as_secs_f64()})
+        Health::Behind(duration) => {
+            json!({"state": "behind", "seconds": duration.as_secs_f64()})
         }
+        Health::Reloading => json!({"state": "reloading"}),
     };
     Ok(json!({
         "health": health,

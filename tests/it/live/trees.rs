@@ -212,7 +212,7 @@ async fn a_patch_reaches_inside(repo: &Repo) {
     let [Op::Inside { ops, .. }] = &step.ops[..] else { panic!("{:?}", step.ops) };
     assert!(matches!(ops[..], [Op::Insert { after: None, .. }]), "{ops:?}");
     assert_eq!(
-        &**step.json(),
+        step.json().as_str(),
         r#"[["/",2,"notes","id",[["+",7,{"id":7,"room_id":2,"author_id":1,"rank":5,"author":{"id":1,"name":"ada"}},null]]]]"#
     );
 }
