@@ -147,7 +147,7 @@ async fn a_thousand_slow_clients_cost_a_bounded_amount_and_miss_nothing() {
     quick.join().await;
 
     // Far more than the buffers of the system hold, and more steps than a mailbox does.
-    let (count, bytes) = (120, 4000);
+    let (count, bytes) = (200, 4000);
     let quick = async {
         let mut shown = 0;
         while shown < count {
@@ -155,7 +155,7 @@ async fn a_thousand_slow_clients_cost_a_bounded_amount_and_miss_nothing() {
             shown += diff["q"]["a"].as_array().unwrap().len();
         }
     };
-    tokio::join!(write(&house, 120, bytes), quick);
+    tokio::join!(write(&house, 200, bytes), quick);
     let waiting = running.stats().waiting_bytes;
     // What one write takes at most, and the step that goes beyond it.
     assert!(waiting <= 1000 * (64 * 1024 + 2 * bytes), "{waiting} bytes wait");
@@ -164,7 +164,7 @@ async fn a_thousand_slow_clients_cost_a_bounded_amount_and_miss_nothing() {
 
     let mut catching_up = JoinSet::new();
     for slow in slow {
-        catching_up.spawn(slow.catch_up(120));
+        catching_up.spawn(slow.catch_up(200));
     }
     let messages = catching_up.join_all().await;
     // Some were led to the present by joined steps: fewer messages than steps.

@@ -29,7 +29,7 @@ async fn shapes_are_shown_to_those_who_may_see_them_and_nobody_else() {
         fetch(at, &format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n")).await
     };
     for refused in ["/live", "/live.json", "/live?key=nobody"] {
-        assert!(get(refused).await.starts_with("HTTP/1.1 404"), "{refused}");
+        assert!(get(refused).await.starts_with("http/1.1 404"), "{refused}");
     }
     let report = get("/live.json?key=let+me+in").await;
     let report: serde_json::Value = serde_json::from_str(body(&report)).unwrap();
@@ -52,5 +52,5 @@ async fn without_a_word_there_is_no_such_page() {
     let house = House::new().await;
     let running = house.run().await;
     let request = "GET /live HTTP/1.1\r\nhost: localhost\r\n\r\n";
-    assert!(fetch(running.local_addr(), request).await.starts_with("HTTP/1.1 404"));
+    assert!(fetch(running.local_addr(), request).await.starts_with("http/1.1 404"));
 }
