@@ -31,7 +31,7 @@ const HOW: &str = "\
 Everything here runs at once, so latencies are compared with each other only. *Servers*: 100 inserts a second, by SQL and by
 mutations in turns, to 100 WebSocket clients, all of whom leave and come anew ten times. *Results*: 10,000 in one process,
 1,000 changes a second, while a client comes, asks a thousand questions, and goes, again and again. MiB are those of the process
-at the beginning, after each fifth of the load, and at the end; latency is from commit to client in milliseconds, p50 / p99 (of results:
+at the beginning, after each fifth of the load, and at the end (of results: at the beginning and at the end); latency is from commit to client in milliseconds, p50 / p99 (of results:
 the engine's microseconds for each change in transactions of 100).";
 
 /// Loads servers and results for so long.

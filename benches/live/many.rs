@@ -41,6 +41,9 @@ const SINGLES: u64 = 300;
 const BATCHES: u64 = 40;
 const BATCH: usize = 100;
 
+/// How long it takes until nothing is on its way any more.
+const QUIET: Duration = Duration::from_millis(500);
+
 /// Longer than anything takes.
 const BOUND: Duration = Duration::from_mins(5);
 
@@ -134,6 +137,8 @@ impl Many {
     /// Changes rows one by one, then many at once, and runs the plain query beside.
     async fn measure(&mut self, figures: Figures) -> Result<Figures, Error> {
         let (mut clients, mut engines, mut ticks) = (Vec::new(), Vec::new(), Vec::new());
+        // News of what went before is not to be taken for that of what comes.
+        tokio::time::sleep(QUIET).await;
         while self.timings.try_recv().is_ok() || self.heard.try_recv().is_ok() {}
         for _ in 0..SINGLES {
             self.change(1).await?;
