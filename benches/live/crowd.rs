@@ -24,7 +24,7 @@ const HEARTBEAT: Duration = Duration::from_secs(30);
 const AT_THE_DOOR: usize = 8;
 
 /// How long it may take until all are there.
-const PATIENCE: Duration = Duration::from_mins(2);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What one of them was told.
 #[derive(Debug, Default)]

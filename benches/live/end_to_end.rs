@@ -21,7 +21,7 @@ const SHOWN: [u32; 3] = [10, 100, 1000];
 const LADDER: [u32; 12] = [10, 20, 50, 100, 200, 400, 800, 1000, 1600, 3200, 6400, 12_800];
 
 /// How long a rung of the ladder takes that is not shown.
-const RUNG: Duration = Duration::from_secs(2);
+const RUNG: Duration = Duration::from_millis(1500);
 
 const HOW: &str = "\
 100 rooms of 60 messages; S WebSocket clients, each with the newest 50 messages of one room. *SQL*: plain inserts on up to

@@ -19,7 +19,7 @@ use crate::live::writer::Pace;
 const SOON: Duration = Duration::from_secs(1);
 
 /// How long what has not arrived by then is waited for all the same.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(8);
 
 /// The share of the asked rate below which it was the writers who could do no more.
 const ENOUGH: f64 = 0.98;
