@@ -112,10 +112,15 @@ impl Cluster {
 
     /// A new, empty database, dropped with the value.
     pub(crate) fn create_database(&self) -> Database {
+        self.create_database_with("")
+    }
+
+    /// A new, empty database with properties of its own, as `create database` takes them.
+    pub(crate) fn create_database_with(&self, properties: &str) -> Database {
         static COUNT: AtomicU32 = AtomicU32::new(1);
         let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let maintenance = self.url("postgres");
-        self.psql(&maintenance, &format!("CREATE DATABASE {name}"));
+        self.psql(&maintenance, &format!("CREATE DATABASE {name} {properties}"));
         Database { url: self.url(&name), name, maintenance }
     }
 

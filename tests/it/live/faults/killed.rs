@@ -1,4 +1,5 @@
-//! Our own server dies between a commit and the frames that tell of it.
+//! Our own server dies between a commit and the frames that tell of it; its clients die in the middle
+//! of a frame.
 
 use std::time::Duration;
 
@@ -6,6 +7,8 @@ use futures::SinkExt;
 use futures::StreamExt;
 use serde_json::Value as Json;
 use serde_json::json;
+use tokio::io::AsyncReadExt;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_tungstenite::MaybeTlsStream;
 use tokio_tungstenite::WebSocketStream;
@@ -58,6 +61,34 @@ impl Client {
             }
         }
     }
+}
+
+/// A socket of which every byte is the test's own, opened as far as the server's answer.
+async fn bare(url: &str) -> TcpStream {
+    let address = url.split('/').nth(2).unwrap();
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    let request = format!(
+        "GET /socket/websocket?vsn=2.0.0 HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\n\
+         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        answer.push(within("the answer", BOUND, socket.read_u8()).await.unwrap());
+    }
+    assert!(answer.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&answer));
+    socket
+}
+
+/// A text as a client's frame: its length in two bytes, and a mask of zeros, which leaves it readable.
+fn frame(text: &str) -> Vec<u8> {
+    let length = u16::try_from(text.len()).unwrap();
+    let mut frame = vec![0x81, 0xfe];
+    frame.extend(length.to_be_bytes());
+    frame.extend([0; 4]);
+    frame.extend(text.as_bytes());
+    frame
 }
 
 /// The bodies of a snapshot's messages.
@@ -114,4 +145,36 @@ async fn what_was_committed_before_a_server_was_killed_is_told_by_the_next() {
     let plain: Vec<String> = psql(plain).lines().map(str::to_owned).collect();
     assert_eq!(shown, plain);
     assert_eq!(plain[..2], ["untold", "told"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_that_vanish_in_the_middle_of_a_frame_harm_nobody() {
+    let database = Cluster::shared().create_database();
+    let psql =
+        |sql: &str| tokio::task::block_in_place(|| Cluster::shared().psql(database.url(), sql));
+    let (_chat, url) = chat(database.url()).await;
+    let (mut steady, _) = Client::join(&url, None).await;
+    let query = json!({"q": "messages.latest", "args": {"room_id": 1}});
+    let params = json!({"proto": 1, "client": "c1", "queries": {"m": query}});
+    let join = frame(&json!(["1", "1", "live:1", "phx_join", params]).to_string());
+    for round in 0..12 {
+        let mut vanishing = bare(&url).await;
+        if round % 3 == 0 {
+            // In the middle of its own frame.
+            vanishing.write_all(&join[..join.len() / 2]).await.unwrap();
+        } else {
+            vanishing.write_all(&join).await.unwrap();
+            let mut half = [0; 40];
+            within("half an answer", BOUND, vanishing.read_exact(&mut half)).await.unwrap();
+        }
+        // What it has not read makes the connection end with a reset.
+        let body = format!("{round} {}", "long ".repeat(300));
+        psql(&format!("insert into messages (room_id, author, body) values (1, 'a', '{body}')"));
+        drop(vanishing);
+        steady.hear("diff").await;
+    }
+    let (_, answer) = Client::join(&url, None).await;
+    let plain = "select body from messages where room_id = 1 order by inserted_at desc, id desc";
+    let plain: Vec<String> = psql(plain).lines().map(str::to_owned).collect();
+    assert_eq!(bodies(&answer["rows"]), plain);
 }
