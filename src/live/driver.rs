@@ -306,7 +306,7 @@ impl<F: Feed> Driver<F> {
             }
             Err(error) => {
                 // One of them fails: the next tick finds out which.
-                self.is_careful = may_be_of_the_query(&error);
+                self.is_careful = is_of_the_query(&error);
                 Err(error)
             }
         }
@@ -320,10 +320,8 @@ impl<F: Feed> Driver<F> {
             self.steer("savepoint recto_one").await?;
             match self.feed.read(ask.statements().to_vec()).await {
                 Ok(answers) => self.engine.take(ask, answers),
-                Err(error) if may_be_of_the_query(&error) => {
-                    if self.steer("rollback to recto_one").await.is_err() {
-                        return Err(error);
-                    }
+                Err(error) if is_of_the_query(&error) => {
+                    self.steer("rollback to recto_one").await?;
                     match ask {
                         Ask::Again(id, _) => self.engine.fail(id, error),
                         Ask::Tree(growth) => {
@@ -394,10 +392,9 @@ impl<F: Feed> Driver<F> {
     }
 }
 
-/// Whether an error may be a query's own, rather than the database being away: it is where the
-/// connection goes on after it. A query that needs more room than there is says `Unavailable` too.
-fn may_be_of_the_query(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Timeout(_) | ErrorKind::Unavailable)
+/// Whether an error is a query's own, rather than the database being away.
+fn is_of_the_query(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Timeout(_))
 }
 
 /// Pairs keys with the rows they have; a key without a row is a row that is gone.

@@ -113,6 +113,8 @@ fn kind(code: &str, effect: Effect, elapsed: Duration) -> ErrorKind {
         // The server goes away. It may do so between keeping and saying so.
         "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25P04" => lost(effect),
         _ if code.starts_with("08") => lost(effect),
+        // More than a setting allows, however often it is tried.
+        "53400" => ErrorKind::Invalid,
         // Out of disk, memory or connections: refused, for now.
         _ if code.starts_with("53") => ErrorKind::Unavailable,
         _ => ErrorKind::Invalid,
@@ -148,6 +150,7 @@ mod tests {
         assert_eq!(check("57P01", Effect::None), ErrorKind::Unavailable);
         assert_eq!(check("57P01", Effect::Keeps), ErrorKind::InDoubt);
         assert_eq!(check("53100", Effect::Keeps), ErrorKind::Unavailable);
+        assert_eq!(check("53400", Effect::None), ErrorKind::Invalid);
         assert_eq!(check("22003", Effect::Keeps), ErrorKind::Invalid);
     }
 }

@@ -104,7 +104,7 @@ async fn a_query_without_room_to_sort_ends_alone() {
     eventually("the others to go on", BOUND, is_filled).await;
     while within("the end", BOUND, sorted.next()).await.is_some() {}
     let error = sorted.error().expect("it says why");
-    assert_eq!(error.kind(), ErrorKind::Unavailable, "{}", error.chain());
+    assert_eq!(error.kind(), ErrorKind::Invalid, "{}", error.chain());
     assert!(error.chain().to_string().contains("temp_file_limit"), "{}", error.chain());
 
     // When there is room again, it can be asked again.
