@@ -8,7 +8,7 @@
 /**
  * @typedef {string | number} Key  What the server calls a row; a composite key is a JSON array in a string.
  * @typedef {Record<string, any>} Row
- * @typedef {["+", Key, Row, (Key | null)?] | ["~", Key, Row] | [">", Key, Key | null] | ["-", Key]
+ * @typedef {["+", Key, Row, (Key | null)?] | ["~", Key, Row] | [">", Key, Key | null] | ["-", Key] | ["x", Key]
  *   | ["/", Key, string, string, Op[]]} Op
  * @typedef {{ readonly keys: readonly Key[], readonly rows: readonly Row[] }} Result  Rows, and the key of each.
  */
@@ -84,6 +84,12 @@ export function applyOps(before, ops) {
       case "-":
         take(find(op[1]));
         break;
+      case "x": {
+        // From a server that does not know which rows this client has.
+        const at = keys.indexOf(op[1]);
+        if (0 <= at) take(at);
+        break;
+      }
       default:
         throw new Error(`unknown op ${JSON.stringify(op)}`);
     }

@@ -102,6 +102,7 @@ const PURE: &[&str] = &[
     "src/live/engine/joins.rs",
     "src/live/engine/loads.rs",
     "src/live/engine/results.rs",
+    "src/live/engine/returns.rs",
     "src/live/engine/tell.rs",
     "src/live/engine/trees.rs",
     "src/live/feed/snapshot.rs",
@@ -146,6 +147,7 @@ const PURE: &[&str] = &[
     "src/live/session/request.rs",
     "src/live/session/text.rs",
     "src/live/session/voice.rs",
+    "src/live/catchup.rs",
     "src/live/step.rs",
     "src/live/wire_text.rs",
 ];

@@ -222,6 +222,10 @@ impl<F: Feed> Driver<F> {
         if tick.news == News::Lost {
             self.pulse.reloads();
         }
+        if let Some(from) = self.engine.oldest_return() {
+            let log = self.feed.since(from).await?;
+            self.engine.hear_log(log);
+        }
         self.engine.begin(&mut tick);
         let touched = self.read_touched(&mut tick).await?;
         let mut asks = self.engine.fold(&tick, &touched);

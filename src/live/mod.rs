@@ -10,6 +10,7 @@
 //! The tables must be watched first: [`ChangeLog::install`].
 
 mod audit;
+pub mod catchup;
 mod changes;
 pub mod client;
 mod config;
@@ -262,7 +263,8 @@ impl Live {
     pub async fn client(&self) -> Result<LiveClient> {
         let id = self.shared.next_client.fetch_add(1, Ordering::Relaxed);
         let commands = self.shared.commands.clone();
-        LiveClient::connect(id, commands, Arc::clone(&self.shared.leavers)).await
+        let leavers = Arc::clone(&self.shared.leavers);
+        LiveClient::connect(id, commands, leavers).await
     }
 
     /// Asks a question and keeps its answer current.

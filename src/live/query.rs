@@ -130,7 +130,7 @@ impl<O> LiveQuery<O> {
         match answers.pop() {
             Some((_, Answer::Snapshot(snapshot))) => this.reset(&snapshot.rows)?,
             Some((_, Answer::Failed(error))) => return Err(copy(&error)),
-            Some((_, Answer::Delta(..))) | None => return Err(stopped()),
+            Some((_, Answer::Delta(..) | Answer::Catchup(_))) | None => return Err(stopped()),
         };
         Ok(this)
     }
@@ -226,7 +226,7 @@ impl<O> LiveQuery<O> {
                     Ok(Heard::Diff(Diff { version, ops }))
                 }
                 Some((_, Answer::Failed(error))) => Err(copy(&error)),
-                Some((_, Answer::Delta(..))) | None => Ok(Heard::Nothing),
+                Some((_, Answer::Delta(..) | Answer::Catchup(_))) | None => Ok(Heard::Nothing),
             },
             Event::Reached { request, version } => {
                 self.version = version;

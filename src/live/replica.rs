@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use foldhash::fast::RandomState;
 
+use super::catchup::Catchup;
 use super::patch::Keyed;
 use super::patch::Op;
 use crate::value::Key;
@@ -69,6 +70,20 @@ impl Replica {
             None => Some(0),
             Some(key) => self.place(key).map(|place| place + 1),
         }
+    }
+
+    /// Goes the way that was read from the log; `None` when it does not fit.
+    pub fn catch_up(&mut self, catchup: &Catchup) -> Option<()> {
+        let put = catchup.put.iter().map(|(new, _)| &new.key);
+        for key in catchup.gone.iter().chain(put) {
+            if self.keys.contains(key) {
+                self.apply(&Op::Remove { key: key.clone() })?;
+            }
+        }
+        for (new, after) in &catchup.put {
+            self.apply(&Op::Insert { new: new.clone(), after: after.clone() })?;
+        }
+        Some(())
     }
 
     /// Applies one operation and says where; `None` when it does not fit, and nothing changed.

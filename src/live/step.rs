@@ -3,18 +3,23 @@
 //! **Invariant:** a step and a snapshot never change once made; a clone is a reference-count bump.
 
 use std::fmt;
+use std::hash::DefaultHasher;
+use std::hash::Hash;
+use std::hash::Hasher;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
 
+use super::catchup::Catchup;
 use super::patch::Keyed;
 use super::patch::Op;
 use super::wire_text;
 use crate::error::Error;
 use crate::error::Result;
 use crate::query::Output;
+use crate::schema::Table;
 
 /// The number of a state of all live results of one process; it only grows.
 pub type Version = u64;
@@ -34,6 +39,8 @@ pub struct View {
     pub start: usize,
     /// What hangs on each row, one value for each.
     pub branches: Vec<Branch>,
+    /// The table whose touched keys lead from one state to a later one, where they do.
+    pub resumable: Option<&'static Table>,
 }
 
 /// Rows that hang on a row.
@@ -47,11 +54,24 @@ pub struct Branch {
     pub view: View,
 }
 
+/// What all cursors that are made at one moment share.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The process that makes them.
+    pub node: u64,
+    /// Names the life of the database and the shape of its tables; zero where nobody knows.
+    pub life: u64,
+    /// From where on the log tells what was touched later.
+    pub from: u64,
+}
+
 /// A place in the life of one live result that a client may come back to.
 ///
 /// # Shape
 ///
-/// Opaque to clients: the process, the version, and which result it belongs to.
+/// Opaque to clients, and text that needs no escape in a URL: the process, the version, and which
+/// result it belongs to; then, where the change log can lead on from there, from where on, and a
+/// seal over it all that only those who read the same database can make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
     /// The process that made it.
@@ -60,11 +80,34 @@ pub struct Cursor {
     pub version: Version,
     /// The result.
     pub bind: u64,
+    /// From where on the log tells what was touched later.
+    pub from: u64,
+    /// See [`Cursor::seal`]; zero where the log leads nowhere.
+    pub seal: u64,
+}
+
+impl Cursor {
+    /// A cursor into result `bind`.
+    pub fn new(origin: Origin, version: Version, bind: u64) -> Self {
+        let Origin { node, life, from } = origin;
+        let seal = if life == 0 { 0 } else { Self::seal(life, bind, from) };
+        Self { node, version, bind, from, seal }
+    }
+
+    /// What binds a place in the log to a result and to a life of the database; never zero.
+    ///
+    /// The same on all nodes that were built alike; on others a cursor does not fit.
+    pub(crate) fn seal(life: u64, bind: u64, from: u64) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (life, bind, from).hash(&mut hasher);
+        hasher.finish().max(1)
+    }
 }
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:x}.{:x}.{:x}", self.node, self.version, self.bind)
+        write!(f, "{:x}.{:x}.{:x}", self.node, self.version, self.bind)?;
+        if self.seal == 0 { Ok(()) } else { write!(f, ".{:x}.{:x}", self.from, self.seal) }
     }
 }
 
@@ -72,10 +115,12 @@ impl FromStr for Cursor {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let mut parts = text.splitn(3, '.').map(|part| u64::from_str_radix(part, 16).ok());
-        let mut part = || parts.next().flatten();
-        match (part(), part(), part()) {
-            (Some(node), Some(version), Some(bind)) => Ok(Self { node, version, bind }),
+        let parts = text.splitn(5, '.').map(|part| u64::from_str_radix(part, 16).ok());
+        match parts.collect::<Option<Vec<u64>>>().as_deref() {
+            Some(&[node, version, bind]) => Ok(Self { node, version, bind, from: 0, seal: 0 }),
+            Some(&[node, version, bind, from, seal]) => {
+                Ok(Self { node, version, bind, from, seal })
+            }
             _ => Err(Error::invalid(format!("`{}` is not a cursor", text.escape_debug()))),
         }
     }
@@ -183,6 +228,8 @@ pub enum Answer {
     Snapshot(Arc<Snapshot>),
     /// The way from the cursor the client came with, possibly none at all.
     Delta(Vec<Arc<Step>>, Arc<View>, Cursor),
+    /// The way from a cursor of another node, by what was touched since.
+    Catchup(Arc<Catchup>),
     /// It cannot be had.
     Failed(Arc<Error>),
 }

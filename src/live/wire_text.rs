@@ -30,7 +30,8 @@ pub(crate) fn rows(view: &View, rows: &[Keyed]) -> (String, String) {
 
 /// A JSON array of operations: `["+",key,row,after]`, `["~",key,{…}]`, `[">",key,after]`,
 /// `["-",key]`; and `["/",key,name,field,[…]]`, which applies operations to the rows that hang on a
-/// row under `name`, and whose keys are in `field`.
+/// row under `name`, and whose keys are in `field`. Whoever applies them takes `+` for a key that is
+/// there as a row in its place, and finds the keys of all others.
 pub(crate) fn ops(view: &View, ops: &[Op]) -> String {
     let mut out = String::from("[");
     for op in ops {
@@ -38,6 +39,25 @@ pub(crate) fn ops(view: &View, ops: &[Op]) -> String {
             out.push(',');
         }
         write_op(view, op, &mut out);
+    }
+    out.push(']');
+    out
+}
+
+/// The same for a way that was read from the log: `["x",key]` removes a row if it is there,
+/// `["+",key,row,after]` puts a row in the place of the one with its key, if that is there.
+pub(crate) fn catchup(view: &View, gone: &[Key], put: &[(Keyed, Option<Key>)]) -> String {
+    let mut out = String::from("[");
+    for key in gone {
+        out.push_str(if out.len() == 1 { "[\"x\"," } else { ",[\"x\"," });
+        key.write_json(&mut out);
+        out.push(']');
+    }
+    for (new, after) in put {
+        if 1 < out.len() {
+            out.push(',');
+        }
+        write_op(view, &Op::Insert { new: new.clone(), after: after.clone() }, &mut out);
     }
     out.push(']');
     out

@@ -178,7 +178,7 @@ impl Engine {
         waiting.parts.iter().all(|part| match (&part.result, part.since) {
             (Ok(id), Some(since)) => {
                 let result = self.results.get(id);
-                result.is_some_and(|result| result.reaches(self.node, self.version, since))
+                result.is_some_and(|result| result.reaches(self.origin.node, self.version, since))
             }
             (Ok(_), None) | (Err(_), _) => false,
         })
@@ -222,11 +222,22 @@ impl Engine {
             self.release(id, None);
         }
         for number in std::mem::take(&mut self.answerable) {
-            self.answer(number);
+            let is_from_elsewhere = |cursor| self.is_from_elsewhere(cursor);
+            if self.cursors_of(number).any(is_from_elsewhere) {
+                self.returning.push(number);
+            } else {
+                self.answer(number);
+            }
         }
     }
 
-    fn answer(&mut self, number: u64) {
+    /// Where the client of a request left off, in its queries.
+    pub(super) fn cursors_of(&self, number: u64) -> impl Iterator<Item = Cursor> + use<'_> {
+        let parts = self.waiting.get(&number).into_iter().flat_map(|waiting| &waiting.parts);
+        parts.filter_map(|part| part.since)
+    }
+
+    pub(super) fn answer(&mut self, number: u64) {
         let Some(waiting) = self.waiting.remove(&number) else { return };
         let id = waiting.client;
         self.settle(id);
@@ -262,15 +273,20 @@ impl Engine {
     }
 
     fn answer_part(&mut self, part: Part) -> (Name, Answer) {
-        let (node, version) = (self.node, self.version);
+        let (origin, version) = (self.origin, self.version);
+        let catchup = match (&part.result, part.since) {
+            (Ok(id), Some(since)) => self.catchup(*id, since),
+            (Ok(_), None) | (Err(_), _) => None,
+        };
         let answer = match part.result {
             Err(error) => Answer::Failed(error),
             Ok(id) => match self.results.get_mut(&id) {
                 Some(result) => {
                     self.pictured.push(id);
-                    let answer = result.answer(node, version, part.since);
+                    let answer =
+                        catchup.unwrap_or_else(|| result.answer(origin, version, part.since));
                     self.count(id, |counts| match answer {
-                        Answer::Delta(..) => counts.ring_hits += 1,
+                        Answer::Delta(..) | Answer::Catchup(_) => counts.ring_hits += 1,
                         Answer::Snapshot(_) | Answer::Failed(_) => counts.snapshots += 1,
                     });
                     answer
@@ -284,7 +300,7 @@ impl Engine {
     /// Leads a client that fell behind to the present: by the steps it missed while the rings have
     /// them, by snapshots otherwise.
     pub(super) fn settle(&mut self, id: ClientId) {
-        let (node, version) = (self.node, self.version);
+        let (origin, version) = (self.origin, self.version);
         let Some(client) = self.clients.get_mut(&id) else { return };
         let Some((from, dirty)) = client.mailbox.take_lag() else { return };
         client.version = version;
@@ -309,7 +325,7 @@ impl Engine {
         let answers = moved.into_iter().filter_map(|(name, id)| {
             let result = self.results.get_mut(&id)?;
             self.pictured.push(id);
-            Some((name, Answer::Snapshot(result.snapshot(node, version))))
+            Some((name, Answer::Snapshot(result.snapshot(origin, version))))
         });
         mailbox.push(Event::Reset { version, answers: answers.collect() });
     }

@@ -166,6 +166,7 @@ impl Engine {
     /// between the state they were read at and the tick is added to the tick: reading a row once
     /// too often changes nothing.
     pub(crate) fn begin(&mut self, tick: &mut Tick) {
+        (self.next_origin.life, self.next_origin.from) = (tick.life, tick.position.from());
         self.is_torn = true;
         self.ticks += 1;
         let Some((&oldest, _)) = self.loading.first_key_value() else {

@@ -13,6 +13,7 @@ mod inspect;
 mod joins;
 mod loads;
 mod results;
+mod returns;
 mod tell;
 mod trees;
 
@@ -34,12 +35,14 @@ pub(crate) use self::loads::{Load, Loaded};
 use self::trees::Growth;
 use super::client::ClientId;
 use super::client::Command;
+use super::feed::Since;
 use super::mailbox::Name;
 use super::metrics::Counts;
 use super::result::LiveResult;
 use super::router::FamilyId;
 use super::router::ResultId;
 use super::router::Router;
+use super::step::Origin;
 use super::step::Version;
 use crate::adapter::sql::Dialect;
 use crate::error::Error;
@@ -70,8 +73,10 @@ const MOST_STEPS: usize = 131_072;
 #[derive(Debug)]
 pub(crate) struct Engine {
     setting: Setting,
-    /// Tells this process from others in cursors.
-    node: u64,
+    /// What cursors of the present version share.
+    origin: Origin,
+    /// What those of the next one will.
+    next_origin: Origin,
     version: Version,
     heartbeats: u64,
     /// Behind pointers: a map keeps room for twice as many as it holds.
@@ -95,6 +100,12 @@ pub(crate) struct Engine {
     answerable: Vec<u64>,
     /// Clients that wait for a tick that began after they asked.
     barriers: Vec<(ClientId, u64)>,
+    /// Requests of clients that come from another node, which wait for a tick to begin.
+    returning: Vec<u64>,
+    /// Those whose tick has begun.
+    returned: Vec<u64>,
+    /// What was touched since the oldest of their cursors, as of that tick.
+    log: Option<Since>,
     /// Results whose rows were read and wait for the engine to get there.
     arrived: HashSet<ResultId, RandomState>,
     /// How many results are being read, or wait, by the tick after which that began.
@@ -140,7 +151,8 @@ impl Engine {
     pub(crate) fn new(setting: Setting, node: u64, watched: HashSet<String>) -> Self {
         Self {
             setting,
-            node,
+            origin: Origin { node, ..Origin::default() },
+            next_origin: Origin { node, ..Origin::default() },
             // Zero is before everything, so that no cursor of another life fits by accident.
             version: 1,
             heartbeats: 0,
@@ -158,6 +170,9 @@ impl Engine {
             waiting_for: HashMap::default(),
             answerable: Vec::new(),
             barriers: Vec::new(),
+            returning: Vec::new(),
+            returned: Vec::new(),
+            log: None,
             arrived: HashSet::default(),
             loading: BTreeMap::new(),
             went_live: Vec::new(),
@@ -200,7 +215,11 @@ impl Engine {
 
     /// True when a tick would let somebody who waits go on.
     pub(crate) fn wants_tick(&self) -> bool {
-        self.is_unsure || !self.barriers.is_empty() || !self.arrived.is_empty()
+        self.is_unsure
+            || !self.returning.is_empty()
+            || !self.returned.is_empty()
+            || !self.barriers.is_empty()
+            || !self.arrived.is_empty()
     }
 
     /// Counts a heartbeat: results that nobody wants any more are let go, and what is kept for those

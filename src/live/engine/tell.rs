@@ -15,6 +15,7 @@ impl Engine {
     pub(crate) fn finish(&mut self) {
         self.is_unsure = false;
         self.has_activated = false;
+        self.origin = self.next_origin;
         let changed = std::mem::take(&mut self.changed);
         let moved = self.steps(changed);
         if !moved.is_empty() {
@@ -25,17 +26,18 @@ impl Engine {
         for client in std::mem::take(&mut self.behind) {
             self.settle(client);
         }
+        self.answer_returned();
         self.tell_what_waits();
         self.answer_barriers();
     }
 
     /// Makes the steps to the next version.
     fn steps(&mut self, changed: impl IntoIterator<Item = ResultId>) -> Vec<(ResultId, Arc<Step>)> {
-        let (node, version) = (self.node, self.version + 1);
+        let (origin, version) = (self.origin, self.version + 1);
         let mut steps = Vec::new();
         for id in changed {
             let Some(result) = self.results.get_mut(&id) else { continue };
-            let Some(step) = result.step(node, version) else { continue };
+            let Some(step) = result.step(origin, version) else { continue };
             self.steps.push_back((self.heartbeats, id, version));
             let (operations, subscribers) =
                 (step.ops.len() as u64, result.subscribers.len() as u64);

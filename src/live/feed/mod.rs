@@ -39,6 +39,9 @@ pub struct Tick {
     pub news: News,
     /// The touched rows, by table.
     pub touched: HashMap<String, Keys>,
+    /// Names the life of the database and the shape of its tables, for cursors: the same number on
+    /// all nodes, and zero where nobody can tell.
+    pub life: u64,
 }
 
 /// Whether the way from the last tick's state is known.
@@ -124,9 +127,29 @@ pub trait Feed: Send + 'static {
         keys: &HashSet<Key>,
     ) -> impl Future<Output = Result<Vec<Row>>> + Send;
 
+    /// What was touched by those who are logged from `from` on, as of the tick's snapshot; `None`
+    /// where the log does not reach back that far, or has not come there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Feed::read`].
+    fn since(&mut self, from: u64) -> impl Future<Output = Result<Option<Since>>> + Send {
+        _ = from;
+        std::future::ready(Ok(None))
+    }
+
     /// Ends the tick. With [`Outcome::Done`] the next one starts from its state, otherwise from
     /// the state before it once more.
     fn end(&mut self, outcome: Outcome) -> impl Future<Output = ()> + Send;
+}
+
+/// What was touched since an older state.
+#[derive(Clone, Debug)]
+pub struct Since {
+    /// As [`Tick::life`].
+    pub life: u64,
+    /// As [`Tick::touched`].
+    pub touched: HashMap<String, Keys>,
 }
 
 /// How a tick ended.

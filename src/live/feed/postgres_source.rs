@@ -145,6 +145,7 @@ pub(super) fn read(answers: Vec<Answer>, since: Option<&Position>) -> Result<Loo
     };
     let rest = |place: usize| state.values().get(place).map(text).unwrap_or_default().to_owned();
     Ok(Look {
+        born: born.parse().unwrap_or(u64::MAX),
         watched: rest(5),
         fingerprint: rest(6),
         position,

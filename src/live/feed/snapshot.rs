@@ -31,6 +31,32 @@ pub enum At {
 }
 
 impl Position {
+    /// From where on everything that is not visible here is logged.
+    pub(crate) fn from(&self) -> u64 {
+        match &self.at {
+            At::Transactions(transactions) => transactions.xmin,
+            At::Sequence(seq) => seq.unsigned_abs(),
+        }
+    }
+
+    /// Before where everything is over or running: no earlier state is from later on.
+    pub(super) fn reached(&self) -> u64 {
+        match &self.at {
+            At::Transactions(transactions) => transactions.xmax,
+            At::Sequence(seq) => seq.unsigned_abs(),
+        }
+    }
+
+    /// A position of which only [`Position::from`] is known: the earliest it can be.
+    pub(super) fn earliest(from: u64, is_postgres: bool) -> Self {
+        let at = if is_postgres {
+            At::Transactions(Transactions { xmin: from, xmax: from, xip: Vec::new() })
+        } else {
+            At::Sequence(i64::try_from(from).unwrap_or(i64::MAX))
+        };
+        Self { epoch: Arc::from(""), at }
+    }
+
     /// True when everything visible at `other` is visible here; never true across epochs.
     pub fn covers(&self, other: &Self) -> bool {
         self.epoch == other.epoch

@@ -5,12 +5,16 @@
 
 use std::collections::HashMap;
 use std::collections::HashSet;
+use std::hash::DefaultHasher;
+use std::hash::Hash;
+use std::hash::Hasher;
 use std::sync::Arc;
 
 use super::Feed;
 use super::Keys;
 use super::News;
 use super::Outcome;
+use super::Since;
 use super::Tick;
 use super::log::is_postgres;
 use super::log::watched;
@@ -42,10 +46,21 @@ pub(super) struct Look {
     pub(super) fingerprint: String,
     /// The watched tables, where the fingerprint is asked of them by number.
     pub(super) watched: String,
+    /// The first transaction of this life of the database.
+    pub(super) born: u64,
     /// Whether everything after the earlier state is still in the log.
     pub(super) reaches_back: bool,
     /// Table and key of each new row of the log.
     pub(super) entries: Vec<Row>,
+}
+
+impl Look {
+    /// The number of this life of the database and this shape of its tables; never zero.
+    fn life(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (&self.position.epoch, &self.fingerprint, &self.watched).hash(&mut hasher);
+        hasher.finish().max(1)
+    }
 }
 
 /// The change log as a [`Feed`].
@@ -207,9 +222,10 @@ impl Feed for LogFeed {
             }
         };
         let touched = if is_known { touched(&look.entries) } else { HashMap::new() };
+        let life = look.life();
         self.reached = Some((look.position.clone(), look.fingerprint));
         let news = if is_known { News::Known } else { News::Lost };
-        Ok(Tick { position: look.position, news, touched })
+        Ok(Tick { position: look.position, news, touched, life })
     }
 
     async fn read(&mut self, mut statements: Vec<Statement>) -> Result<Vec<Vec<Row>>> {
@@ -233,6 +249,27 @@ impl Feed for LogFeed {
         };
         let mut answers = self.run(vec![statement]).await?;
         Ok(answers.pop().unwrap_or_default().rows)
+    }
+
+    async fn since(&mut self, from: u64) -> Result<Option<Since>> {
+        let is_postgres = is_postgres(&self.repo);
+        let since = Position::earliest(from, is_postgres);
+        let look = if is_postgres {
+            postgres_source::look(Some(&since), &self.watched)
+        } else {
+            sqlite_source::look(Some(&since))
+        };
+        let mut answers = self.run(look).await?;
+        // What reads a look expects the answer to `begin` in front.
+        answers.insert(0, Answer::default());
+        let look = if is_postgres {
+            postgres_source::read(answers, Some(&since))?
+        } else {
+            sqlite_source::read(answers, Some(&since))?
+        };
+        // Who still ran when this life began may have logged before it, and that is lost.
+        let is_known = look.reaches_back && look.born <= from && from <= look.position.reached();
+        Ok(is_known.then(|| Since { life: look.life(), touched: touched(&look.entries) }))
     }
 
     async fn end(&mut self, outcome: Outcome) {

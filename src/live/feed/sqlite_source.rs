@@ -54,6 +54,7 @@ pub(super) fn read(answers: Vec<Answer>, since: Option<&Position>) -> Result<Loo
         position: Position { epoch: epoch.clone(), at: At::Sequence(*seq) },
         fingerprint: version.to_string(),
         watched: String::new(),
+        born: 0,
         reaches_back,
         entries: answers.next().unwrap_or_default(),
     })

@@ -129,6 +129,7 @@ impl TreeEdge {
                 bind: 0,
                 start: self.below.start,
                 branches: self.below.branches(),
+                resumable: None,
             },
         }
     }

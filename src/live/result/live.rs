@@ -15,6 +15,7 @@ use super::super::plan::Tier;
 use super::super::router::FamilyId;
 use super::super::step::Answer;
 use super::super::step::Cursor;
+use super::super::step::Origin;
 use super::super::step::Snapshot;
 use super::super::step::Step;
 use super::super::step::Version;
@@ -25,6 +26,8 @@ use super::Rows;
 use super::Subscribers;
 use crate::adapter::Statement;
 use crate::query::ast::Ast;
+use crate::schema::Table;
+use crate::value::Kind;
 use crate::value::Row;
 use crate::value::Value;
 
@@ -69,6 +72,15 @@ pub(crate) struct LiveResult {
     snapshot: Option<Arc<Snapshot>>,
 }
 
+/// The table whose touched keys tell how the rows changed. Keys that are texts are not told to
+/// clients who may not see their rows.
+fn resumable(plan: &LivePlan) -> Option<&'static Table> {
+    let table = plan.plan.ast.root();
+    let is_a_number = |kind| matches!(kind, Kind::I16 | Kind::I32 | Kind::I64 | Kind::Uuid);
+    let are_numbers = table.key_columns().all(|column| is_a_number(column.kind));
+    (plan.tier == Tier::Row && are_numbers).then_some(table)
+}
+
 fn view_of(plan: &LivePlan, ast: &Ast) -> View {
     let mut hasher = DefaultHasher::new();
     ast.hash(&mut hasher);
@@ -85,6 +97,7 @@ fn view_of(plan: &LivePlan, ast: &Ast) -> View {
         bind: hasher.finish(),
         start: plan.plan.items.len(),
         branches: plan.tree.as_ref().map_or_else(Vec::new, Level::branches),
+        resumable: resumable(plan),
     }
 }
 
@@ -172,18 +185,18 @@ impl LiveResult {
         self.unsent.extend(self.rows.replace(&self.plan, &self.params, rows));
     }
 
-    pub(crate) fn cursor(&self, node: u64, version: Version) -> Cursor {
-        Cursor { node, version, bind: self.view.bind }
+    pub(crate) fn cursor(&self, origin: Origin, version: Version) -> Cursor {
+        Cursor::new(origin, version, self.view.bind)
     }
 
     /// Turns what is unsent into the step to `version`, if there is any.
-    pub(crate) fn step(&mut self, node: u64, version: Version) -> Option<Arc<Step>> {
+    pub(crate) fn step(&mut self, origin: Origin, version: Version) -> Option<Arc<Step>> {
         if self.unsent.is_empty() {
             return None;
         }
         self.snapshot = None;
         let ops = std::mem::take(&mut self.unsent);
-        let step = Arc::new(Step::new(Arc::clone(&self.view), self.cursor(node, version), ops));
+        let step = Arc::new(Step::new(Arc::clone(&self.view), self.cursor(origin, version), ops));
         self.ring.push_back(Arc::clone(&step));
         if RING < self.ring.len()
             && let Some(oldest) = self.ring.pop_front()
@@ -218,8 +231,8 @@ impl LiveResult {
     }
 
     /// Everything, made once for all who ask between two steps.
-    pub(crate) fn snapshot(&mut self, node: u64, version: Version) -> Arc<Snapshot> {
-        let cursor = self.cursor(node, version);
+    pub(crate) fn snapshot(&mut self, origin: Origin, version: Version) -> Arc<Snapshot> {
+        let cursor = self.cursor(origin, version);
         let (view, rows, plan) = (&self.view, &self.rows, &self.plan);
         let make = || Arc::new(Snapshot::new(Arc::clone(view), cursor, rows.shown(plan).to_vec()));
         Arc::clone(self.snapshot.get_or_insert_with(make))
@@ -235,11 +248,18 @@ impl LiveResult {
     }
 
     /// What a client hears that comes with `since`.
-    pub(crate) fn answer(&mut self, node: u64, version: Version, since: Option<Cursor>) -> Answer {
-        let mine = since.filter(|cursor| self.is_mine(node, version, *cursor));
+    pub(crate) fn answer(
+        &mut self,
+        origin: Origin,
+        version: Version,
+        since: Option<Cursor>,
+    ) -> Answer {
+        let mine = since.filter(|cursor| self.is_mine(origin.node, version, *cursor));
         match mine.and_then(|cursor| self.since(cursor.version)) {
-            Some(steps) => Answer::Delta(steps, Arc::clone(&self.view), self.cursor(node, version)),
-            None => Answer::Snapshot(self.snapshot(node, version)),
+            Some(steps) => {
+                Answer::Delta(steps, Arc::clone(&self.view), self.cursor(origin, version))
+            }
+            None => Answer::Snapshot(self.snapshot(origin, version)),
         }
     }
 }

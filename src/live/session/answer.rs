@@ -55,6 +55,11 @@ fn write_part(part: &Part, out: &mut Text) {
     match part {
         Part::Answer(Answer::Snapshot(snapshot)) => write_snapshot(snapshot, out),
         Part::Answer(Answer::Delta(steps, view, cursor)) => write_delta(steps, view, *cursor, out),
+        Part::Answer(Answer::Catchup(catchup)) => {
+            let mut query = open("delta", &catchup.view, catchup.cursor, out);
+            query.key("ops").push_str(catchup.json());
+            query.close();
+        }
         // Whoever builds the parts turns failures into refusals, since they go to the log.
         Part::Answer(Answer::Failed(_)) => out.push_str("{\"mode\":\"error\"}"),
         Part::Refused(error) => {

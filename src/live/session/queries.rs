@@ -134,7 +134,7 @@ impl Channel {
                 self.shown.remove(&name);
                 (name, Part::Refused(voice.refusal(&Refusal::of_query(&error))))
             }
-            answer @ (Answer::Snapshot(_) | Answer::Delta(..)) => {
+            answer @ (Answer::Snapshot(_) | Answer::Delta(..) | Answer::Catchup(_)) => {
                 self.shown.insert(&name);
                 (name, Part::Answer(answer))
             }

@@ -315,6 +315,20 @@ impl Following {
                     copy.cursor = cursor;
                     self.held.insert(name, copy);
                 }
+                Answer::Catchup(catchup) => {
+                    let Some(mut copy) = had else {
+                        let what = "a way back for who had nothing".to_owned();
+                        self.judge.wrong(catchup.cursor.bind, what);
+                        continue;
+                    };
+                    self.judge.count(|counts| counts.resumed += 1);
+                    if copy.replica.catch_up(&catchup).is_none() {
+                        self.judge.wrong(copy.bind, format!("{catchup:?} does not fit"));
+                    }
+                    copy.cursor = catchup.cursor;
+                    copy.digest = digest(copy.replica.rows());
+                    self.held.insert(name, copy);
+                }
                 Answer::Failed(error) => self.judge.wrong(0, format!("{name}: {}", error.chain())),
             }
         }

@@ -190,6 +190,7 @@ impl Feed for Liar {
             position: Position { epoch: text(epoch).into(), at },
             news: if entries.is_some() { News::Known } else { News::Lost },
             touched: touched(&entries.unwrap_or_default()),
+            life: 0,
         })
     }
 

@@ -17,6 +17,7 @@ mod nested;
 mod oracle;
 mod planted;
 mod question;
+mod resume;
 mod same;
 mod shrink;
 mod trees;

@@ -44,11 +44,12 @@ fn view() -> Arc<View> {
         bind: 0xb,
         start: 2,
         branches: Vec::new(),
+        resumable: None,
     })
 }
 
 fn cursor(version: u64) -> Cursor {
-    Cursor { node: 0xa, version, bind: 0xb }
+    Cursor { node: 0xa, version, bind: 0xb, from: 0, seal: 0 }
 }
 
 fn keyed(id: i64) -> Keyed {
