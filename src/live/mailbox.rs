@@ -73,6 +73,10 @@ pub enum Event {
 
 /// All queries of a client from one version to a later one.
 #[derive(Debug)]
+#[cfg_attr(
+    not(feature = "server"),
+    expect(dead_code, reason = "only the server's couriers hear mailboxes this way")
+)]
 pub(crate) struct Move {
     pub(crate) from: Version,
     pub(crate) to: Version,
@@ -130,6 +134,10 @@ impl Mailbox {
     }
 
     /// Has `ear` told of everything that is put in from now on, and of what is there.
+    #[cfg_attr(
+        not(feature = "server"),
+        expect(dead_code, reason = "only the server's couriers hear mailboxes this way")
+    )]
     pub(crate) fn listen(&self, ear: Weak<dyn Ear>) {
         let mut state = self.state();
         state.listener = Listener::Ear(ear);
@@ -164,6 +172,10 @@ impl Mailbox {
     }
 
     /// The next event, if it is a move; the other way round, whether something else waits.
+    #[cfg_attr(
+        not(feature = "server"),
+        expect(dead_code, reason = "only the server's couriers hear mailboxes this way")
+    )]
     pub(crate) fn take_move(&self) -> Result<Move, Waits> {
         let mut state = self.state();
         match state.events.pop_front_if(|event| matches!(event, Event::Moved { .. })) {

@@ -150,6 +150,10 @@ impl Step {
     }
 
     /// The cursor as JSON; written once.
+    #[cfg_attr(
+        not(feature = "server"),
+        expect(dead_code, reason = "only the server writes frames")
+    )]
     pub(crate) fn cursor_json(&self) -> &str {
         &self.written().1
     }
