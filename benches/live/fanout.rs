@@ -86,16 +86,20 @@ async fn measure(report: &mut Report, sockets: usize, each: Duration) {
     let mut served = Served::start().await;
     let pid = served.places.pid;
     served.order("post 1").await;
+    let length = length(&mut served).await;
+    // One after the other: a process may have no more than so many connections.
+    let bare = open_bare(&mut served, sockets).await;
+    let floor = write(&mut served, &bare, sockets, each, length, 1).await;
+    let floor_burst = write(&mut served, &bare, sockets, each, length, BURST).await;
+    drop(bare);
+    served.order("hang-up").await;
     let idle = idle(&served, sockets).await;
     let empty = machine::resident(pid);
     let listeners = Listeners::open(&served.places.sockets.clone(), sockets, Hello::Join).await;
     let joined = machine::resident(pid);
-    let (one, length) = deliver(&mut served, &listeners, sockets, each, 1).await;
-    let (burst, _) = deliver(&mut served, &listeners, sockets, each, BURST).await;
-    let bare = open_bare(&mut served, sockets).await;
-    let floor = write(&mut served, &bare, sockets, each, length, 1).await;
-    let floor_burst = write(&mut served, &bare, sockets, each, length, BURST).await;
-    let (again, _) = deliver(&mut served, &listeners, sockets, each, 1).await;
+    let one = deliver(&mut served, &listeners, sockets, each, 1).await.0;
+    let burst = deliver(&mut served, &listeners, sockets, each, BURST).await.0;
+    let again = deliver(&mut served, &listeners, sockets, each, 1).await.0;
     let after = machine::resident(pid);
     row(report, "floor, one frame at a time", &floor);
     row(report, "recto, one frame at a time", &one);
@@ -119,6 +123,12 @@ the server, without what the system holds for it: {} bytes idle without a join, 
         joined.saturating_sub(empty) * 1024 / sockets,
         after.saturating_sub(empty) * 1024 / sockets,
     ));
+}
+
+/// How long the frame of a commit is.
+async fn length(served: &mut Served) -> u64 {
+    let few = Listeners::open(&served.places.sockets.clone(), 10, Hello::Join).await;
+    deliver(served, &few, 10, Duration::from_millis(200), 1).await.1
 }
 
 /// Bytes of the server for a socket that has joined nothing.

@@ -115,6 +115,7 @@ async fn obey(control: TcpListener, bare: TcpListener, repo: &Repo, live: &Live)
                     connections.push(Arc::new(stream));
                 }
             }
+            "hang-up" => connections.clear(),
             "raw" => raw(&connections, number(1), number(2)).await,
             other => panic!("`{other}` is not a command"),
         }
