@@ -217,6 +217,7 @@ impl Live {
     /// # recto::doctest::run(async |repo| {
     /// # use recto::doctest::*;
     /// # use recto::live::{ChangeLog, Health, Live};
+    /// # use recto::prelude::*;
     /// # ChangeLog::new([Room::table()]).install(&repo).await?;
     /// # let live = Live::start(&repo).await?;
     /// let (status, why) = match live.health() {

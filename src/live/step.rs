@@ -82,7 +82,8 @@ pub struct Cursor {
     pub bind: u64,
     /// From where on the log tells what was touched later.
     pub from: u64,
-    /// See [`Cursor::seal`]; zero where the log leads nowhere.
+    /// Binds the place in the log to the result and to a life of the database; zero where the log leads
+    /// nowhere.
     pub seal: u64,
 }
 

@@ -19,7 +19,7 @@ pub struct Source {
     pub join: Option<Join>,
 }
 
-/// Which [`With`] a source reads.
+/// Which [`With`](super::With) a source reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Answer {
     /// How many questions out the `with` stands.
