@@ -15,8 +15,7 @@ use recto::live::Tier;
 use recto::prelude::*;
 
 use super::dice::Dice;
-use crate::support::cluster::Cluster;
-use crate::support::process::Scratch;
+use crate::support::on_both;
 use crate::support::process::random;
 use crate::support::wait::within;
 
@@ -316,32 +315,6 @@ async fn nothing_adds_up_to_one_row(repo: &Repo) {
     agrees(repo, &mut live_some, some()).await;
     assert_eq!((live_all.rows().len(), live_some.rows().len()), (1, 0));
     assert_eq!(heard.of(Tier::Rerun), 0);
-}
-
-/// Each case on each database.
-macro_rules! on_both {
-    ($($case:ident)*) => {
-        mod on_postgres {
-            use super::*;
-
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $case() {
-                let database = Cluster::shared().create_database();
-                super::$case(&Repo::connect(database.url()).await.unwrap()).await;
-            })*
-        }
-
-        mod on_sqlite {
-            use super::*;
-
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $case() {
-                let scratch = Scratch::new();
-                let url = format!("sqlite://{}", scratch.path().join("sales.db").display());
-                super::$case(&Repo::connect(&url).await.unwrap()).await;
-            })*
-        }
-    };
 }
 
 on_both! {

@@ -16,8 +16,7 @@ use recto::live::patch::Op;
 use recto::prelude::*;
 
 use super::dice::Dice;
-use crate::support::cluster::Cluster;
-use crate::support::process::Scratch;
+use crate::support::on_both;
 use crate::support::process::random;
 use crate::support::wait::within;
 
@@ -228,32 +227,6 @@ async fn every_table_of_a_tree_is_watched(repo: &Repo) {
     assert!(error.what().contains("is not watched"), "{error}");
     let notes = live.query(from::<Room>().preload(Room::notes)).await.unwrap();
     assert_eq!(notes.rows().len(), 3);
-}
-
-/// Each case on each database.
-macro_rules! on_both {
-    ($($case:ident)*) => {
-        mod on_postgres {
-            use super::*;
-
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $case() {
-                let database = Cluster::shared().create_database();
-                super::$case(&Repo::connect(database.url()).await.unwrap()).await;
-            })*
-        }
-
-        mod on_sqlite {
-            use super::*;
-
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $case() {
-                let scratch = Scratch::new();
-                let url = format!("sqlite://{}", scratch.path().join("rooms.db").display());
-                super::$case(&Repo::connect(&url).await.unwrap()).await;
-            })*
-        }
-    };
 }
 
 on_both! {
