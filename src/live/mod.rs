@@ -76,6 +76,7 @@ use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::error::Result;
 use crate::query::Query;
+use crate::query::ast::Ast;
 use crate::repo::Repo;
 use crate::schema::Schema;
 
@@ -314,7 +315,17 @@ impl Live {
     /// # });
     /// ```
     pub fn explain_live<S, O>(&self, query: &Query<S, O>) -> Result<Explanation> {
+        self.explain_ast(query.ast())
+    }
+
+    /// The same of a query without types; for tests that throw their questions.
+    ///
+    /// # Errors
+    ///
+    /// As [`Live::explain_live`].
+    #[doc(hidden)]
+    pub fn explain_ast(&self, ast: &Ast) -> Result<Explanation> {
         let repo = &self.shared.repo;
-        Ok(Explanation::new(&LivePlan::new(query.ast(), repo.semantics(), repo.dialect())?))
+        Ok(Explanation::new(&LivePlan::new(ast, repo.semantics(), repo.dialect())?))
     }
 }

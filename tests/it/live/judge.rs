@@ -9,6 +9,7 @@ use std::sync::Mutex;
 use recto::live::Audit;
 use recto::live::Audited;
 use recto::live::Live;
+use recto::live::Tier;
 use recto::live::patch::Keyed;
 use recto::live::step::Version;
 use recto::query::ast::Ast;
@@ -164,7 +165,7 @@ impl Judge {
     }
 
     /// Prints the counts, and fails if anything was wrong or one of `tiers` hardly occurred.
-    pub(crate) fn verdict(&self, name: &str, tiers: &[(&str, u64)]) {
+    pub(crate) fn verdict(&self, name: &str, tiers: &[(Tier, u64)]) {
         let complaints = self.complaints();
         let state = self.state();
         let Counts { versions, changed, replicas, unknown, resets, joined, resumed, restarted } =
@@ -185,7 +186,8 @@ impl Judge {
         assert!(complaints.is_empty(), "{}", complaints.join("\n"));
         assert!(unknown <= replicas / 4, "too many replicas had nothing to be compared with");
         for (tier, least) in tiers {
-            let share = state.by_tier.get(*tier).copied().unwrap_or(0) * 100 / versions.max(1);
+            let share =
+                state.by_tier.get(&tier.to_string()).copied().unwrap_or(0) * 100 / versions.max(1);
             assert!(*least <= share, "only {share} % of the versions are of the {tier} tier");
         }
     }

@@ -9,6 +9,7 @@ use std::any::Any;
 use std::time::Duration;
 
 use recto::live::Config;
+use recto::live::Tier;
 use recto::prelude::*;
 use recto::query::ast::Ast;
 
@@ -34,10 +35,14 @@ const QUESTIONS: u64 = 24;
 /// How many versions pass until other questions are asked.
 const ROUND: u64 = 5_000;
 
-/// What every tier must have of all versions, in per cent. The share of a tier that occurs at all
-/// by chance is about what its questions have among all questions; half of that is enough.
-const TIERS: [(&str, u64); 5] =
-    [("row", 5), ("window", 8), ("aggregate", 4), ("join", 5), ("re-run", 3)];
+/// How many questions of a round are of each tier whatever the dice say, so that no tier's share is
+/// left to chance.
+const OF_EACH_TIER: u64 = 3;
+
+/// What every tier must have of all versions, in per cent: about half of what [`OF_EACH_TIER`] gives
+/// it, since questions are also told apart by how soon they are there and by `world::questions`.
+const TIERS: [(Tier, u64); 5] =
+    [(Tier::Row, 5), (Tier::Window, 6), (Tier::Aggregate, 5), (Tier::Join, 5), (Tier::Rerun, 5)];
 
 /// How many versions a run compares: `RECTO_ORACLE_VERSIONS`, or `fallback`.
 fn wanted(fallback: u64) -> u64 {
@@ -111,16 +116,28 @@ pub(super) async fn sqlite() -> Ground {
 
 /// The questions of one round, under their numbers; with `RECTO_ORACLE_QUESTION=round.number` that
 /// one alone.
-fn questions(backend: Backend, seed: u64, round: u64) -> Vec<(String, Question)> {
-    if let Some((round, place)) = only() {
-        let question = question(backend, &mut Dice::of(seed, 1000 + round, place));
-        return vec![(format!("{round}.{place} {question}"), question)];
-    }
-    let all = (0..QUESTIONS).map(|place| {
-        let question = question(backend, &mut Dice::of(seed, 1000 + round, place));
+fn questions(live: &Live, backend: Backend, seed: u64, round: u64) -> Vec<(String, Question)> {
+    let named = |round: u64, place: u64| {
+        let question = thrown(live, backend, seed, (round, place));
         (format!("{round}.{place} {question}"), question)
+    };
+    match only() {
+        Some((round, place)) => vec![named(round, place)],
+        None => (0..QUESTIONS).map(|place| named(round, place)).collect(),
+    }
+}
+
+/// The question of a place in a round: the first one thrown that is of the place's tier.
+fn thrown(live: &Live, backend: Backend, seed: u64, (round, place): (u64, u64)) -> Question {
+    let tier = usize::try_from(place / OF_EACH_TIER).ok().and_then(|tier| TIERS.get(tier));
+    let throws = (0..1000).map(|throw| {
+        question(backend, &mut Dice::of(seed, 1000 + round, place + throw * QUESTIONS))
     });
-    all.collect()
+    let is_fit = |question: &Question| {
+        tier.is_none_or(|(tier, _)| live.explain_ast(&ask(question)).unwrap().tier == *tier)
+    };
+    let mut fit = throws.filter(is_fit);
+    fit.next().unwrap_or_else(|| panic!("no question is of the tier {tier:?}"))
 }
 
 fn only() -> Option<(u64, u64)> {
@@ -189,7 +206,7 @@ impl Oracle {
     }
 }
 
-async fn run(name: &str, tiers: &[(&str, u64)], ground: impl AsyncFn() -> Ground, versions: u64) {
+async fn run(name: &str, tiers: &[(Tier, u64)], ground: impl AsyncFn() -> Ground, versions: u64) {
     let _ = tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .try_init();
@@ -200,7 +217,7 @@ async fn run(name: &str, tiers: &[(&str, u64)], ground: impl AsyncFn() -> Ground
     let oracle = Oracle { judge: judge.clone(), live, ground: first, seed: seed() };
     println!("the oracle's seed is {}", oracle.seed);
     for round in 0.. {
-        let generated = questions(backend, oracle.seed, round);
+        let generated = questions(&oracle.live, backend, oracle.seed, round);
         let mut asked: Vec<(String, Ast)> =
             generated.iter().map(|(name, question)| (name.clone(), ask(question))).collect();
         if round == 0 && only().is_none() {
