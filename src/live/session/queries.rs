@@ -66,12 +66,6 @@ impl Channel {
         let Some(load) = self.loads.get_mut(&request).filter(|load| load.is_resolved()) else {
             return;
         };
-        // What was shown and is now refused ends.
-        let gone: Vec<Name> =
-            load.refused().filter(|name| self.shown.remove(name)).cloned().collect();
-        if !gone.is_empty() {
-            voice.ask(Output::Engine(self.id, Command::Remove(gone)));
-        }
         voice.ask(Output::Engine(self.id, Command::Add(request, load.take_wanted())));
     }
 
@@ -121,10 +115,25 @@ impl Channel {
                 parts.push(self.part(voice, name, answer));
             }
         }
+        self.end_refused(voice, &load);
         let reference = load.reference.clone();
         parts.extend(load.into_refused());
         parts.sort_by(|(left, _), (right, _)| left.cmp(right));
         voice.reply(self.to(&reference), "ok", |out| answer::loaded(version, &parts, out));
+    }
+
+    /// What was shown and is now refused ends. The engine keeps what another request of the client
+    /// asked it for in the meantime, whose answer is under way.
+    fn end_refused(&mut self, voice: &mut Voice, load: &Load) {
+        let ended: Vec<&Name> = load.refused().filter(|name| self.shown.remove(name)).collect();
+        let is_asked_again = |name: &Name| {
+            self.loads.values().any(|other| other.is_resolved() && other.waits_for(name))
+        };
+        let gone = ended.into_iter().filter(|name| !is_asked_again(name));
+        let gone: Vec<Name> = gone.cloned().collect();
+        if !gone.is_empty() {
+            voice.ask(Output::Engine(self.id, Command::Remove(gone)));
+        }
     }
 
     /// What the client is told of one query, which it has from now on, or has no more.

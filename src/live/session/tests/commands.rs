@@ -75,10 +75,54 @@ fn a_resync_that_is_refused_ends_what_was_shown() {
         -> ["7","8","live:1","resync",{"queries":{"a":{"q":"x","since":"a.4.b"}}}]
         resolve a = x null
         ! resolve a forbidden
-        engine remove a
         engine add
         ! loaded 5
+        engine remove a
         <- ["7","8","live:1","phx_reply",{"status":"ok","response":{"proto":1,"v":5,"queries":{"a":{"mode":"error","error":{"code":"forbidden","reason":"forbidden","message":"this is not allowed","terminal":true}}}}}]
+        "#,
+    );
+}
+
+/// Found by the law of sessions.
+#[test]
+fn a_refusal_that_comes_after_another_answer_ends_what_that_one_showed() {
+    joined(
+        r#"
+        -> ["7","8","live:1","add",{"queries":{"c":{"q":"z"}}}]
+        resolve c = z null
+        -> ["7","9","live:1","add",{"queries":{"c":{"q":"z"}}}]
+        resolve c = z null
+        ! resolve c ok
+        engine add c
+        ! resolve c forbidden
+        engine add
+        ! loaded 5 c=same
+        <- ["7","8","live:1","phx_reply",{"status":"ok","response":{"proto":1,"v":5,"queries":{"c":{"mode":"delta","cursor":"a.5.b","key":"id","ordered":true,"ops":[]}}}}]
+        ! loaded 5
+        engine remove c
+        <- ["7","9","live:1","phx_reply",{"status":"ok","response":{"proto":1,"v":5,"queries":{"c":{"mode":"error","error":{"code":"forbidden","reason":"forbidden","message":"this is not allowed","terminal":true}}}}}]
+        ! moved 5 6 c
+        <- ["7",null,"live:1","diff",{"v":6,"p":5,"q":{},"c":{}}]
+        "#,
+    );
+}
+
+#[test]
+fn a_refusal_leaves_what_was_asked_for_again() {
+    joined(
+        r#"
+        -> ["7","8","live:1","add",{"queries":{"a":{"q":"x"}}}]
+        resolve a = x null
+        ! resolve a forbidden
+        engine add
+        -> ["7","9","live:1","add",{"queries":{"a":{"q":"x"}}}]
+        resolve a = x null
+        ! resolve a ok
+        engine add a
+        ! loaded 5
+        <- ["7","8","live:1","phx_reply",{"status":"ok","response":{"proto":1,"v":5,"queries":{"a":{"mode":"error","error":{"code":"forbidden","reason":"forbidden","message":"this is not allowed","terminal":true}}}}}]
+        ! loaded 5 a=same
+        <- ["7","9","live:1","phx_reply",{"status":"ok","response":{"proto":1,"v":5,"queries":{"a":{"mode":"delta","cursor":"a.5.b","key":"id","ordered":true,"ops":[]}}}}]
         "#,
     );
 }
