@@ -369,7 +369,7 @@ impl<F: Feed> Driver<F> {
         for mut tree in self.engine.trees() {
             while !tree.statements().is_empty() {
                 let answers = self.feed.read(tree.statements().to_vec()).await?;
-                tree.take(answers);
+                tree.take(answers, None);
             }
             for (id, truth) in tree.finish() {
                 if let Some(audited) = self.engine.audited(id, truth) {

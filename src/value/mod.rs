@@ -86,7 +86,9 @@ impl Value {
             }
             (Self::Array(left), Self::Array(right)) => {
                 let mut pairs = left.iter().zip(right.iter());
-                left.len() == right.len() && pairs.all(|(left, right)| left.is_identical(right))
+                Arc::ptr_eq(left, right)
+                    || left.len() == right.len()
+                        && pairs.all(|(left, right)| left.is_identical(right))
             }
             _ => self == other,
         }

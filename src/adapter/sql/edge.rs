@@ -90,7 +90,12 @@ fn link_kind(link: &Link) -> Kind {
 }
 
 /// A column of a table that stands under another name.
-fn column(table: &Table, alias: &str, position: usize, dialect: &dyn Dialect) -> Result<String> {
+pub(super) fn column(
+    table: &Table,
+    alias: &str,
+    position: usize,
+    dialect: &dyn Dialect,
+) -> Result<String> {
     let mut name = format!("{alias}.");
     quote::identifier(table.columns[position].name, dialect, &mut name)?;
     Ok(name)

@@ -6,6 +6,8 @@
 //! **Invariant:** the text depends on the shape of a question only, never on its parameters, so
 //! that it can be cached by the shape and prepared once.
 
+#[cfg(feature = "live")]
+mod between;
 mod edge;
 mod expression;
 #[cfg(all(test, feature = "postgres", feature = "sqlite"))]
@@ -24,6 +26,8 @@ mod write;
 
 use std::fmt;
 
+#[cfg(feature = "live")]
+pub(crate) use self::between::select_between;
 pub(crate) use self::edge::EdgeRead;
 #[cfg(feature = "live")]
 pub(crate) use self::many::select_many;

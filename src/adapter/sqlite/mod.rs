@@ -65,7 +65,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const STATEMENT_COUNT: usize = 256;
 
 /// Text sorts by its bytes and `like` folds ASCII, unless a column's definition says otherwise.
-const SEMANTICS: Semantics = Semantics {
+pub(crate) const SEMANTICS: Semantics = Semantics {
     nulls_greatest: false,
     text_by_bytes: true,
     like_folds_ascii: true,

@@ -1,7 +1,6 @@
 //! What the engine asks of the database in the middle of a tick.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use super::super::plan::MANY_RESULTS;
 use super::super::plan::Touching;
@@ -9,7 +8,8 @@ use super::super::plan::split;
 use super::super::router::FamilyId;
 use super::super::router::ResultId;
 use super::Engine;
-use super::trees::Growth;
+use super::growth::Growth;
+use super::trees::StaleTrees;
 use crate::adapter::Statement;
 use crate::value::Row;
 
@@ -45,8 +45,14 @@ impl Ask {
 }
 
 impl Engine {
-    /// Asks for all rows of these results; for trees of one shape together.
-    pub(crate) fn again(&self, ids: impl IntoIterator<Item = ResultId>) -> Vec<Ask> {
+    /// Asks for all rows of these results, and for touched branches; for trees of one shape together.
+    /// With `is_whole` nothing that is held of trees counts.
+    pub(super) fn again(
+        &self,
+        ids: impl IntoIterator<Item = ResultId>,
+        stale: StaleTrees,
+        is_whole: bool,
+    ) -> Vec<Ask> {
         let mut families: HashMap<FamilyId, Vec<ResultId>> = HashMap::new();
         let mut trees: HashMap<FamilyId, Vec<ResultId>> = HashMap::new();
         let mut asks = Vec::new();
@@ -69,7 +75,7 @@ impl Engine {
                 }
             }
         }
-        asks.extend(trees.values().filter_map(|ids| self.growth(ids)).map(Ask::Tree));
+        asks.extend(self.ask_trees(trees, stale, is_whole));
         asks
     }
 
@@ -77,20 +83,6 @@ impl Engine {
     pub(crate) fn each_again(&self, ids: &[ResultId]) -> Vec<Ask> {
         let known = ids.iter().filter_map(|id| Some((*id, self.results.get(id)?)));
         known.map(|(id, result)| Ask::Again(id, result.holding())).collect()
-    }
-
-    /// Reads trees of one shape from their roots.
-    fn growth(&self, ids: &[ResultId]) -> Option<Growth> {
-        let results = ids.iter().filter_map(|id| Some((*id, self.results.get(id)?)));
-        let plan = Arc::clone(&results.clone().next()?.1.plan);
-        Some(Growth::new(plan, results.map(|(id, result)| (id, result.holding())).collect()))
-    }
-
-    /// A reading of each live tree, to compare what is held with.
-    pub(crate) fn trees(&self) -> Vec<Growth> {
-        let live = self.results.iter().filter(|(_, result)| result.is_live());
-        let trees = live.filter(|(_, result)| result.plan.tree.is_some());
-        trees.filter_map(|(id, _)| self.growth(&[*id])).collect()
     }
 
     /// Takes the answers to what was asked.
@@ -112,16 +104,7 @@ impl Engine {
                 self.count_for(family, |counts| counts.keyed += statements);
                 self.take_touching(family, only, touching, answers);
             }
-            Ask::Tree(mut growth) => {
-                growth.take(answers);
-                if !growth.statements().is_empty() {
-                    self.growing.push(growth);
-                    return;
-                }
-                for (id, rows) in growth.finish() {
-                    self.replace(id, rows);
-                }
-            }
+            Ask::Tree(growth) => self.take_grown(growth, answers),
         }
     }
 
@@ -130,18 +113,8 @@ impl Engine {
     pub(crate) fn more(&mut self) -> Vec<Ask> {
         let growing = std::mem::take(&mut self.growing);
         if growing.is_empty() {
-            return self.again(self.dry.iter().copied());
+            return self.again(self.dry.iter().copied(), StaleTrees::new(), false);
         }
         growing.into_iter().map(Ask::Tree).collect()
-    }
-
-    /// What to ask instead of a question that failed, each result for itself; nothing where it was
-    /// asked for one result alone.
-    pub(crate) fn each(&self, growth: &Growth) -> Vec<Ask> {
-        let ids = growth.results();
-        if ids.len() < 2 {
-            return Vec::new();
-        }
-        ids.iter().filter_map(|id| self.growth(&[*id])).map(Ask::Tree).collect()
     }
 }

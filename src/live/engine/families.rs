@@ -10,7 +10,9 @@ use foldhash::fast::RandomState;
 
 use super::super::metrics::Counts;
 use super::super::plan::JoinPlan;
+use super::super::plan::Level;
 use super::super::plan::LivePlan;
+use super::super::result::Forest;
 use super::super::result::Part;
 use super::super::router::FamilyId;
 use super::super::router::Ids;
@@ -37,6 +39,8 @@ pub(super) struct Family {
     live: Vec<ResultId>,
     /// In the join tier: which results hold rows that rest on a row of a source.
     held: HashMap<Part, Ids, RandomState>,
+    /// In the tree tier: what hangs on the roots of the live results.
+    pub(super) forest: Option<Forest>,
     /// What was done for them.
     pub(super) counts: Counts,
 }
@@ -44,6 +48,7 @@ pub(super) struct Family {
 impl Family {
     fn new(plan: Arc<LivePlan>) -> Self {
         Self {
+            forest: plan.tree.as_ref().map(Forest::new),
             plan,
             results: HashMap::new(),
             may_ask_together: true,
@@ -151,6 +156,11 @@ impl Engine {
         for (number, source) in (0_u16..).zip(plan.join.iter().flat_map(|join| &join.sources)) {
             self.joined.entry(source.table.name).or_default().push((id, number));
         }
+        for edge in plan.tree.iter().flat_map(Level::all_edges) {
+            for &(table, role) in &edge.roles {
+                self.wooded.entry(table.name).or_default().push((id, table, role));
+            }
+        }
         self.families.insert(id, Family::new(Arc::new(plan)));
         self.by_shape.insert(ast.shape.clone(), id);
         Ok(id)
@@ -168,6 +178,12 @@ impl Engine {
             if let Some(families) = self.joined.get_mut(source.table.name) {
                 families.retain(|(held, _)| *held != id);
             }
+        }
+        if family.forest.is_some() {
+            self.wooded.retain(|_, families| {
+                families.retain(|(held, ..)| *held != id);
+                !families.is_empty()
+            });
         }
     }
 }

@@ -13,6 +13,7 @@ use super::super::result::Touch;
 use super::super::router::ResultId;
 use super::Ask;
 use super::Engine;
+use super::trees::StaleTrees;
 use crate::schema::Table;
 use crate::value::Row;
 
@@ -49,7 +50,9 @@ impl Engine {
         let known = tick.touched.iter().filter(|(_, keys)| !keys.is_all());
         let mut schemas: Vec<&'static Table> = Vec::new();
         for (table, _) in known {
-            for schema in self.router.schemas(table).chain(self.leading_schemas(table)) {
+            let joined =
+                self.leading_schemas(table).into_iter().chain(self.schemas_in_trees(table));
+            for schema in self.router.schemas(table).chain(joined) {
                 if !schemas.iter().any(|held| std::ptr::eq(*held, schema)) {
                     schemas.push(schema);
                 }
@@ -63,7 +66,7 @@ impl Engine {
         let mut again: HashSet<ResultId> = HashSet::new();
         if self.is_unsure || tick.news == News::Lost {
             let live = self.results.iter().filter(|(_, result)| result.is_live());
-            return self.again(live.map(|(&id, _)| id));
+            return self.again(live.map(|(&id, _)| id), StaleTrees::new(), true);
         }
         for (table, keys) in &tick.touched {
             again.extend(self.router.reruns(table));
@@ -76,7 +79,8 @@ impl Engine {
         }
         again.extend(&self.dry);
         let mut asks = self.ask_joined(tick, touched, &mut again);
-        asks.extend(self.again(again));
+        let stale = self.stale_trees(tick, touched);
+        asks.extend(self.again(again, stale, false));
         asks
     }
 

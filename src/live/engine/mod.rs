@@ -9,6 +9,7 @@ mod ask;
 mod clients;
 mod families;
 mod fold;
+mod growth;
 mod inspect;
 mod joins;
 mod loads;
@@ -31,13 +32,14 @@ use self::clients::Waiting;
 use self::families::Family;
 use self::fold::Recent;
 pub(crate) use self::fold::Touched;
+use self::growth::Growth;
 pub(crate) use self::loads::{Load, Loaded};
-use self::trees::Growth;
 use super::client::ClientId;
 use super::client::Command;
 use super::feed::Since;
 use super::mailbox::Name;
 use super::metrics::Counts;
+use super::plan::Role;
 use super::result::LiveResult;
 use super::router::FamilyId;
 use super::router::ResultId;
@@ -48,6 +50,7 @@ use crate::adapter::sql::Dialect;
 use crate::error::Error;
 use crate::query::ast::Shape;
 use crate::query::eval::Semantics;
+use crate::schema::Table;
 
 /// What the engine must know of the database.
 #[derive(Clone, Copy, Debug)]
@@ -87,6 +90,8 @@ pub(crate) struct Engine {
     next_family: FamilyId,
     /// The families of the join tier by their tables, with the number of the source.
     joined: HashMap<&'static str, Vec<(FamilyId, u16)>>,
+    /// The families of the tree tier by their tables, with the schema and what its rows are to them.
+    wooded: HashMap<&'static str, Vec<(FamilyId, &'static Table, Role)>>,
     router: Router,
     /// What was done so far.
     counts: Counts,
@@ -162,6 +167,7 @@ impl Engine {
             by_shape: HashMap::new(),
             next_family: 1,
             joined: HashMap::new(),
+            wooded: HashMap::new(),
             router: Router::default(),
             counts: Counts::default(),
             clients: HashMap::default(),

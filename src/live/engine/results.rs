@@ -7,6 +7,7 @@ use super::super::client::ClientId;
 use super::super::mailbox::Event;
 use super::super::mailbox::Name;
 use super::super::plan::Tier;
+use super::super::plan::own_tables;
 use super::super::plan::tables;
 use super::super::result::LiveResult;
 use super::super::router::ResultId;
@@ -66,9 +67,14 @@ impl Engine {
         let (plan, params) = (Arc::clone(&result.plan), Arc::clone(&result.params));
         let family = result.family;
         match (result.tier(), &plan.join) {
-            (Tier::Tree | Tier::Rerun, _) => {
+            (Tier::Rerun, _) => {
                 for table in tables(&plan.plan) {
                     self.router.add_rerun(table, id);
+                }
+            }
+            (Tier::Tree, _) if !plan.is_led => {
+                for table in own_tables(&plan.plan.ast.shape) {
+                    self.router.add_rerun(table.name, id);
                 }
             }
             (Tier::Join, Some(join)) => {
@@ -76,7 +82,7 @@ impl Engine {
                     family.add(join, &params, id);
                 }
             }
-            (Tier::Row | Tier::Window | Tier::Aggregate | Tier::Join, _) => {
+            (Tier::Row | Tier::Window | Tier::Aggregate | Tier::Join | Tier::Tree, _) => {
                 self.router.add(plan.plan.ast.root(), plan.lead(&params), id);
             }
         }
@@ -89,9 +95,14 @@ impl Engine {
         }
         let (plan, params) = (&result.plan, &result.params);
         match (result.tier(), &plan.join) {
-            (Tier::Tree | Tier::Rerun, _) => {
+            (Tier::Rerun, _) => {
                 for table in tables(&plan.plan) {
                     self.router.remove_rerun(table, id);
+                }
+            }
+            (Tier::Tree, _) if !plan.is_led => {
+                for table in own_tables(&plan.plan.ast.shape) {
+                    self.router.remove_rerun(table.name, id);
                 }
             }
             (Tier::Join, Some(join)) => {
@@ -101,7 +112,7 @@ impl Engine {
                     family.hold(part, id, false);
                 }
             }
-            (Tier::Row | Tier::Window | Tier::Aggregate | Tier::Join, _) => {
+            (Tier::Row | Tier::Window | Tier::Aggregate | Tier::Join | Tier::Tree, _) => {
                 let table = plan.plan.ast.root();
                 self.router.remove(table, &plan.lead(params), id);
                 for (_, key) in result.rows.held() {
@@ -134,6 +145,7 @@ impl Engine {
         self.release(id, None);
         self.idle.remove(&id);
         self.unroute(id, &result);
+        self.fell(id, &result);
         self.tidy_family(result.family);
         Some(result)
     }

@@ -1,133 +1,220 @@
-//! Trees being read: the roots of all results of a shape that are asked, then level by level what
-//! hangs on them, in one statement for each edge.
+//! The tree tier through a tick: which branches touched rows lead to, and what follows from reading them.
+//!
+//! **Invariant:** a reading is taken as a whole or not at all: a tick that breaks off leaves all trees
+//! as they were, and the next one is told of the same keys again.
 
-use std::collections::BTreeMap;
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
+use super::super::feed::Tick;
 use super::super::plan::Level;
-use super::super::plan::LivePlan;
-use super::super::plan::TreeEdge;
-use super::super::plan::with_branches;
+use super::super::plan::MANY_RESULTS;
+use super::super::plan::Role;
+use super::super::result::LiveResult;
+use super::super::result::Touch;
+use super::super::router::FamilyId;
 use super::super::router::ResultId;
-use crate::adapter::Statement;
+use super::Ask;
+use super::Engine;
+use super::Touched;
+use super::growth::Growth;
+use super::growth::Stale;
+use crate::schema::Table;
 use crate::value::Row;
-use crate::value::Value;
 
-/// The numbers of the edges from the root to a level.
-type Path = Vec<usize>;
+/// The touched branches of each shape, by edge.
+pub(super) type StaleTrees = HashMap<FamilyId, Vec<Stale>>;
 
-/// The rows of one edge by the value that leads to them.
-type Branches = HashMap<Value, Vec<Row>>;
-
-/// A reading of trees of one shape.
-#[derive(Debug)]
-pub(crate) struct Growth {
-    plan: Arc<LivePlan>,
-    results: Vec<ResultId>,
-    roots: Vec<Vec<Row>>,
-    rows: BTreeMap<Path, Branches>,
-    /// What is being read: the roots, or these edges.
-    statements: Vec<Statement>,
-    paths: Vec<Path>,
+fn touches<'t>(touched: &'t Touched, table: &'static Table) -> Option<&'t [Touch]> {
+    let (_, rows) = touched.iter().find(|(read, _)| std::ptr::eq(*read, table))?;
+    Some(rows)
 }
 
-impl Growth {
-    /// Begins with the roots, which `statements` read.
-    pub(crate) fn new(plan: Arc<LivePlan>, results: Vec<(ResultId, Statement)>) -> Self {
-        let (results, statements) = results.into_iter().unzip();
-        Self {
-            plan,
-            results,
-            roots: Vec::new(),
-            rows: BTreeMap::new(),
-            statements,
-            paths: Vec::new(),
-        }
+impl Engine {
+    /// The schemas whose touched rows lead to branches.
+    pub(super) fn schemas_in_trees(&self, table: &str) -> Vec<&'static Table> {
+        let wooded = self.wooded.get(table).map_or(&[][..], Vec::as_slice);
+        let led = wooded.iter().filter(|(_, _, role)| !matches!(role, Role::Inside(_)));
+        led.map(|(_, schema, _)| *schema).collect()
     }
 
-    /// The results it is for.
-    pub(crate) fn results(&self) -> &[ResultId] {
-        &self.results
-    }
-
-    /// What to read next; nothing once the trees are whole.
-    pub(crate) fn statements(&self) -> &[Statement] {
-        &self.statements
-    }
-
-    /// Takes what was read.
-    pub(crate) fn take(&mut self, answers: Vec<Vec<Row>>) {
-        let Some(root) = &self.plan.tree else { return };
-        let mut next: Vec<(Path, Vec<Value>)> = Vec::new();
-        if self.roots.is_empty() {
-            let rows = answers.iter().flatten();
-            next.extend(wanted(&[], root, &rows));
-            self.roots = answers;
-        } else {
-            for (path, rows) in std::mem::take(&mut self.paths).into_iter().zip(answers) {
-                let Some(edge) = edge_at(root, &path) else { continue };
-                let rows = edge.read.in_order(rows);
-                next.extend(wanted(&path, &edge.below, &rows.iter()));
-                let branches = self.rows.entry(path).or_default();
-                for row in rows {
-                    let link = edge.read.link_of(&row).clone();
-                    branches.entry(link).or_default().push(row);
+    /// The branches that a tick's rows led to, or lead to now.
+    pub(super) fn stale_trees(&self, tick: &Tick, touched: &Touched) -> StaleTrees {
+        let mut stale = StaleTrees::new();
+        for (table, keys) in &tick.touched {
+            for &(id, schema, role) in self.wooded.get(table.as_str()).into_iter().flatten() {
+                let Some(family) = self.families.get(&id) else { continue };
+                let Some((tree, forest)) = family.plan.tree.as_ref().zip(family.forest.as_ref())
+                else {
+                    continue;
+                };
+                let rows = touches(touched, schema).filter(|_| !keys.is_all());
+                let edges = tree.all_edges();
+                let stale = stale.entry(id).or_insert_with(|| vec![Stale::default(); edges.len()]);
+                match (role, rows) {
+                    (Role::Target(number), Some(rows)) => {
+                        for touch in rows {
+                            forest.led_to(edges[number], touch, &mut stale[number].rows);
+                        }
+                    }
+                    (Role::Between(number), Some(rows)) => {
+                        let Stale { rows: links, between } = &mut stale[number];
+                        for touch in rows {
+                            forest.led_by(edges[number], touch, between);
+                        }
+                        links.extend(between.iter().cloned());
+                    }
+                    (Role::Target(number) | Role::Inside(number), _) => {
+                        stale[number].rows.extend(forest.links(number).cloned());
+                    }
+                    (Role::Between(number), None) => {
+                        stale[number].rows.extend(forest.links(number).cloned());
+                        stale[number].between.extend(forest.links(number).cloned());
+                    }
                 }
             }
         }
-        self.statements.clear();
-        for (path, keys) in next {
-            let Some(edge) = edge_at(root, &path) else { continue };
-            self.statements.push(edge.reading(keys));
-            self.paths.push(path);
+        let is_stale = |edges: &Vec<Stale>| edges.iter().any(|edge| !edge.rows.is_empty());
+        stale.retain(|_, edges| is_stale(edges));
+        stale
+    }
+
+    /// Asks for the roots of these results, of one shape, and for what hangs on them; with
+    /// `is_whole` nothing that is held counts.
+    pub(super) fn growth(&self, ids: &[ResultId], is_whole: bool) -> Option<Growth> {
+        let family = self.results.get(ids.first()?)?.family;
+        self.growth_of(family, ids, Vec::new(), is_whole)
+    }
+
+    fn growth_of(
+        &self,
+        id: FamilyId,
+        ids: &[ResultId],
+        stale: Vec<Stale>,
+        is_whole: bool,
+    ) -> Option<Growth> {
+        let family = self.families.get(&id)?;
+        let edges = family.plan.tree.iter().flat_map(Level::all_edges).collect::<Vec<_>>();
+        let mut results: HashSet<ResultId, RandomState> = ids.iter().copied().collect();
+        if let Some(forest) = &family.forest {
+            for (number, stale) in stale.iter().enumerate() {
+                forest.results_above(&edges, number, stale.rows.iter(), &mut results);
+            }
+        }
+        let results = results.into_iter().collect();
+        let mut growth = Growth::new(id, Arc::clone(&family.plan), is_whole, results);
+        for ids in ids.chunks(MANY_RESULTS) {
+            if let Some(statement) = self.holding_many(id, ids) {
+                growth.ask_roots(ids.to_vec(), statement);
+                continue;
+            }
+            for id in ids {
+                let Some(result) = self.results.get(id) else { continue };
+                growth.ask_roots(vec![*id], result.holding());
+            }
+        }
+        growth.ask_stale(stale);
+        Some(growth)
+    }
+
+    /// Asks for the roots of trees, by shape, and for touched branches.
+    pub(super) fn ask_trees(
+        &self,
+        mut roots: HashMap<FamilyId, Vec<ResultId>>,
+        stale: StaleTrees,
+        is_whole: bool,
+    ) -> Vec<Ask> {
+        let mut asks = Vec::new();
+        for (family, stale) in stale {
+            let ids = roots.remove(&family).unwrap_or_default();
+            asks.extend(self.growth_of(family, &ids, stale, is_whole));
+        }
+        let rest = roots.iter();
+        asks.extend(rest.filter_map(|(id, ids)| self.growth_of(*id, ids, Vec::new(), is_whole)));
+        asks.into_iter().map(Ask::Tree).collect()
+    }
+
+    /// A reading of each live tree, to compare what is held with.
+    pub(crate) fn trees(&self) -> Vec<Growth> {
+        let live = self.results.iter().filter(|(_, result)| result.is_live());
+        let trees = live.filter(|(_, result)| result.plan.tree.is_some());
+        trees.filter_map(|(id, _)| self.growth(&[*id], true)).collect()
+    }
+
+    /// What to ask instead of a question that failed, each result for itself; nothing where it was
+    /// asked for one result alone.
+    pub(crate) fn each(&self, growth: &Growth) -> Vec<Ask> {
+        if growth.is_alone() {
+            return Vec::new();
+        }
+        growth.results().iter().filter_map(|id| self.growth(&[*id], true)).map(Ask::Tree).collect()
+    }
+
+    /// Takes what was read of trees, and goes on where more hangs there.
+    pub(super) fn take_grown(&mut self, mut growth: Growth, answers: Vec<Vec<Row>>) {
+        let (roots, branches) = growth.sizes();
+        self.count_for(growth.family, |counts| {
+            counts.reruns += roots;
+            counts.keyed += branches;
+        });
+        let family = self.families.get(&growth.family);
+        growth.take(answers, family.and_then(|family| family.forest.as_ref()));
+        if growth.statements().is_empty() {
+            self.plant(growth);
+        } else {
+            self.growing.push(growth);
         }
     }
 
-    /// The whole trees of each result.
-    pub(crate) fn finish(self) -> Vec<(ResultId, Vec<Row>)> {
-        let Some(root) = &self.plan.tree else { return Vec::new() };
-        let whole = |row: &Row| assemble(row, root, &mut Vec::new(), &self.rows);
-        let trees = self.roots.iter().map(|rows| rows.iter().map(whole).collect());
-        self.results.iter().copied().zip(trees).collect()
+    /// Takes trees that were read to the end.
+    fn plant(&mut self, growth: Growth) {
+        let Some(family) = self.families.get_mut(&growth.family) else { return };
+        let plan = Arc::clone(&family.plan);
+        let Some((tree, forest)) = plan.tree.as_ref().zip(family.forest.as_mut()) else { return };
+        let edges = tree.all_edges();
+        let (mut roots, read) = growth.into_parts();
+        roots.retain(|(id, _)| self.results.contains_key(id));
+        for (id, rows) in &roots {
+            let held = self.results.get(id).map_or(&[][..], |held| held.rows.shown(&plan));
+            let held = held.iter().map(|keyed| &keyed.row);
+            forest.set_roots(tree, *id, &held, &rows.iter());
+        }
+        let moved = forest.take(&edges, read);
+        let mut whole: Vec<(ResultId, Vec<Row>)> = Vec::new();
+        for id in &moved.results {
+            if let Some(result) = self.results.get(id)
+                && !roots.iter().any(|(read, _)| read == id)
+            {
+                let rows = result.rows.shown(&plan).iter();
+                let rows = rows.map(|keyed| forest.hang_again(tree, keyed.row.clone(), &moved));
+                whole.push((*id, rows.collect()));
+            }
+        }
+        for (_, rows) in &mut roots {
+            *rows = rows.iter().map(|row| forest.hang(tree, row)).collect();
+        }
+        for (id, rows) in whole {
+            if let Some(result) = self.results.get_mut(&id) {
+                result.redraw(rows);
+                self.note(id);
+            }
+        }
+        for (id, rows) in roots {
+            self.replace(id, rows);
+        }
     }
-}
 
-/// What to read below `rows`: for each edge, the values that lead on.
-fn wanted<'r>(
-    path: &[usize],
-    level: &Level,
-    rows: &(impl Iterator<Item = &'r Row> + Clone),
-) -> Vec<(Path, Vec<Value>)> {
-    let edges = level.edges.iter().enumerate().filter_map(|(number, edge)| {
-        let values = rows.clone().map(|row| row.values()[edge.owner_column].clone());
-        let mut keys: Vec<Value> = values.filter(|value| !value.is_null()).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        let path = path.iter().copied().chain([number]).collect();
-        (!keys.is_empty()).then_some((path, keys))
-    });
-    edges.collect()
-}
-
-fn edge_at<'l>(root: &'l Level, path: &[usize]) -> Option<&'l TreeEdge> {
-    let (first, rest) = path.split_first()?;
-    let edge = root.edges.get(*first)?;
-    if rest.is_empty() { Some(edge) } else { edge_at(&edge.below, rest) }
-}
-
-/// A row with everything that hangs on it.
-fn assemble(row: &Row, level: &Level, path: &mut Path, rows: &BTreeMap<Path, Branches>) -> Row {
-    let mut branches = Vec::with_capacity(level.edges.len());
-    for (number, edge) in level.edges.iter().enumerate() {
-        path.push(number);
-        let link = &row.values()[edge.owner_column];
-        let below = rows.get(path).and_then(|branches| branches.get(link));
-        let below = below.map_or(&[][..], Vec::as_slice).iter();
-        let whole: Vec<Value> =
-            below.map(|row| assemble(row, &edge.below, path, rows).into()).collect();
-        branches.push(Value::Array(whole.into()));
-        path.pop();
+    /// Lets go what hangs on the roots of a result that is no more.
+    pub(super) fn fell(&mut self, id: ResultId, result: &LiveResult) {
+        let Some(family) = self.families.get_mut(&result.family) else { return };
+        let Some((tree, forest)) = result.plan.tree.as_ref().zip(family.forest.as_mut()) else {
+            return;
+        };
+        let rows = result.rows.shown(&result.plan).iter().map(|keyed| &keyed.row);
+        forest.set_roots(tree, id, &rows, &std::iter::empty());
+        forest.sweep(&tree.all_edges());
     }
-    with_branches(row, level.start, branches)
 }

@@ -6,6 +6,8 @@ use super::LivePlan;
 use super::Tier;
 use crate::live::result::MOST_CONTRIBUTIONS;
 use crate::query::Plan;
+use crate::query::ast::Shape;
+use crate::schema::Table;
 
 /// What keeping a question current takes; printed by `explain_live`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +34,27 @@ pub(crate) fn tables(plan: &Plan) -> Vec<&'static str> {
     tables.sort_unstable();
     tables.dedup();
     tables
+}
+
+/// The tables that a question reads itself, and not what hangs on its rows; each once.
+pub(crate) fn own_tables(shape: &Shape) -> Vec<&'static Table> {
+    let own = Shape { edges: Vec::new(), ..shape.clone() };
+    once(own.tables())
+}
+
+/// The tables that questions inside this one read, each once.
+pub(super) fn tables_of_inner(shape: &Shape) -> Vec<&'static Table> {
+    once(shape.inner().flat_map(Shape::tables))
+}
+
+fn once(tables: impl Iterator<Item = &'static Table>) -> Vec<&'static Table> {
+    let mut found: Vec<&'static Table> = Vec::new();
+    for table in tables {
+        if !found.iter().any(|held| std::ptr::eq(*held, table)) {
+            found.push(table);
+        }
+    }
+    found
 }
 
 impl Explanation {
@@ -63,7 +86,10 @@ fn memory(tier: Tier) -> &'static str {
         Tier::Window => "the window, what comes before it, and the overscan",
         Tier::Aggregate => "the groups, and what each matching row contributes to them",
         Tier::Join => "the rows, and which keys of which table they rest on",
-        Tier::Tree => "the rows and all that hangs on them",
+        Tier::Tree => {
+            "the rows and all that hangs on them, once for all results of the shape, and which \
+             keys and values lead there"
+        }
         Tier::Rerun => "the rows of the answer, to tell what changed",
     }
 }
@@ -87,8 +113,8 @@ fn database(live: &LivePlan, has_window: bool) -> String {
             format!("one statement per touched table, tick and result, by key{refill}")
         }
         (Tier::Tree, _) => {
-            "one run of the roots per tick that touches its tables, and one statement \
-                            for each edge for all results of the shape"
+            "one statement per touched edge and tick, by the values that touched rows lead to, for \
+             all results of the shape; one run of the roots per tick that touches them"
                 .to_owned()
         }
         (Tier::Rerun, _) => "one run per tick that touches its tables".to_owned(),

@@ -5,6 +5,7 @@
 
 mod admit;
 mod anchor;
+mod edge;
 mod explain;
 mod join;
 mod many;
@@ -18,8 +19,14 @@ pub(crate) use self::anchor::Anchor;
 use self::anchor::Bounds;
 use self::anchor::anchor;
 use self::anchor::bounds;
+use self::edge::Ground;
+pub(crate) use self::edge::Role;
+pub(crate) use self::edge::TreeEdge;
+pub(crate) use self::edge::rows_of;
+use self::edge::teller;
 pub use self::explain::Explanation;
-pub(crate) use self::explain::tables;
+use self::explain::tables_of_inner;
+pub(crate) use self::explain::{own_tables, tables};
 pub(crate) use self::join::JoinPlan;
 pub(crate) use self::join::MANY_ROWS;
 pub(crate) use self::join::Touching;
@@ -27,7 +34,7 @@ pub(crate) use self::many::MANY_RESULTS;
 use self::many::Many;
 pub(crate) use self::many::split;
 use self::sorter::Sorter;
-pub(crate) use self::tree::{Level, TreeEdge, with_branches};
+pub(crate) use self::tree::{Level, with_branches};
 use super::result::Aggregation;
 use super::result::Question;
 use super::router::Lead;
@@ -59,8 +66,8 @@ pub enum Tier {
     /// Rows of several tables, or of one that only the database can filter: the rows that rest on
     /// a touched one are read by its key, in one statement for all results of the shape.
     Join,
-    /// Rows with what hangs on them: read anew from the roots whenever one of its tables is touched,
-    /// in one statement for each edge, and compared level by level.
+    /// Rows with what hangs on them: what a touched row leads to is read anew, in one statement for
+    /// each edge for all results of the shape; all else is taken from what is held.
     Tree,
     /// Asked again whenever one of its tables is touched, and compared by key.
     Rerun,
@@ -131,6 +138,8 @@ pub(crate) struct LivePlan {
     pub(crate) aggregation: Option<Aggregation>,
     /// What hangs on its rows.
     pub(crate) tree: Option<Level>,
+    /// Touched rows find its results by their values and their keys.
+    pub(crate) is_led: bool,
     /// The columns that clients see.
     pub(crate) outputs: Arc<[Output]>,
     /// Rows held behind the window.
@@ -164,7 +173,7 @@ impl LivePlan {
         let tree = if edges.is_empty() {
             None
         } else {
-            Some(Level::new(plan.items.len(), edges, dialect)?)
+            Some(Level::new(plan.items.len(), edges, Ground { dialect, semantics })?)
         };
         let aggregation = Aggregation::new(&plan, semantics).filter(|_| tree.is_none());
         let tier = match (&tree, &aggregation) {
@@ -190,7 +199,11 @@ impl LivePlan {
             let wanted = plan.ast.shape.offset.saturating_add(limit).saturating_add(overscan_rows);
             (held.ast.shape.limit, held.ast.shape.offset) = (Some(wanted), 0);
         }
-        let is_led = matches!(tier, Tier::Row | Tier::Window | Tier::Aggregate);
+        let is_led = match tier {
+            Tier::Row | Tier::Window | Tier::Aggregate => true,
+            Tier::Tree => teller(&plan, semantics).is_some(),
+            Tier::Join | Tier::Rerun => false,
+        };
         let anchor = anchor(&plan).filter(|_| is_led);
         Ok(Self {
             tier,
@@ -199,6 +212,7 @@ impl LivePlan {
             join,
             aggregation,
             tree,
+            is_led,
             outputs,
             overscan: overscan_rows,
             semantics,

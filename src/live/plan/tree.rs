@@ -4,23 +4,18 @@
 //! rows that hang there, each an array of its columns followed by its own edges. So a tree is kept,
 //! compared and replayed like any other answer, and differences are found level by level.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::adapter::Effect;
-use crate::adapter::Statement;
-use crate::adapter::sql::Dialect;
-use crate::adapter::sql::EdgeRead;
+use super::edge::Ground;
+use super::edge::TreeEdge;
 use crate::error::Result;
 use crate::live::patch::Keyed;
 use crate::live::patch::Op;
 use crate::live::patch::diff;
 use crate::live::step::Branch;
-use crate::live::step::View;
 use crate::query::Edge;
-use crate::query::Output;
-use crate::query::Plan;
-use crate::schema::Table;
-use crate::value::Kind;
+use crate::value::Key;
 use crate::value::Row;
 use crate::value::Value;
 
@@ -32,28 +27,38 @@ pub(crate) struct Level {
     pub(crate) edges: Vec<TreeEdge>,
 }
 
-/// One edge of a tree.
-#[derive(Debug)]
-pub(crate) struct TreeEdge {
-    pub(crate) read: EdgeRead,
-    /// The position of the column, in rows above, that leads to rows here.
-    pub(crate) owner_column: usize,
-    pub(crate) below: Level,
-    name: &'static str,
-    is_one: bool,
-    table: &'static Table,
-}
-
 impl Level {
-    /// What hangs on rows of `start` values.
+    /// What hangs on roots of `start` values.
     ///
     /// # Errors
     ///
     /// [`Invalid`](crate::ErrorKind::Invalid) when an association names a field that is not there, or
     /// the database cannot express what hangs there.
-    pub(crate) fn new(start: usize, edges: &[Arc<Edge>], dialect: &dyn Dialect) -> Result<Self> {
-        let edges = edges.iter().map(|edge| TreeEdge::new(edge, dialect));
+    pub(super) fn new(start: usize, edges: &[Arc<Edge>], ground: Ground) -> Result<Self> {
+        Self::grow(start, edges, None, &mut 0, ground)
+    }
+
+    /// What hangs on rows of the edge `above`; numbers edges from `next` on.
+    pub(super) fn grow(
+        start: usize,
+        edges: &[Arc<Edge>],
+        above: Option<usize>,
+        next: &mut usize,
+        ground: Ground,
+    ) -> Result<Self> {
+        let edges = edges.iter().map(|edge| TreeEdge::new(edge, above, next, ground));
         Ok(Self { start, edges: edges.collect::<Result<_>>()? })
+    }
+
+    /// All edges of the tree, each at its number.
+    pub(crate) fn all_edges(&self) -> Vec<&TreeEdge> {
+        let mut all = Vec::new();
+        let mut open: Vec<&TreeEdge> = self.edges.iter().rev().collect();
+        while let Some(edge) = open.pop() {
+            all.push(edge);
+            open.extend(edge.below.edges.iter().rev());
+        }
+        all
     }
 
     /// The branches as clients see them.
@@ -64,19 +69,22 @@ impl Level {
     /// The steps from `old` to `new`, which reach inside rows where only what hangs on them changed.
     pub(crate) fn diff(&self, old: &[Keyed], new: &[Keyed]) -> Vec<Op> {
         let mut ops = Vec::new();
+        let mut by_key: Option<HashMap<&Key, &Row>> = None;
         for op in diff(old, new) {
             let Op::Update { new, columns } = op else {
                 ops.push(op);
                 continue;
             };
-            let before = old.iter().find(|keyed| keyed.key == new.key);
+            let by_key = by_key
+                .get_or_insert_with(|| old.iter().map(|keyed| (&keyed.key, &keyed.row)).collect());
+            let before = by_key.get(&new.key);
             let mut rest = Vec::new();
             for column in columns {
                 let edge = column.checked_sub(self.start).map(|edge| &self.edges[edge]);
                 match (edge, before) {
                     (Some(edge), Some(before)) if !edge.is_one && edge.key().is_some() => {
                         let ops_inside = edge.below.diff(
-                            &edge.keyed(&before.row.values()[column]),
+                            &edge.keyed(&before.values()[column]),
                             &edge.keyed(&new.row.values()[column]),
                         );
                         ops.push(Op::Inside { new: new.clone(), column, ops: ops_inside });
@@ -92,68 +100,12 @@ impl Level {
     }
 }
 
-impl TreeEdge {
-    fn new(edge: &Edge, dialect: &dyn Dialect) -> Result<Self> {
-        let link = edge.link()?;
-        let read = EdgeRead::new(edge, dialect)?;
-        let plan = Plan::new(&edge.ast)?;
-        Ok(Self {
-            owner_column: link.owner_column,
-            below: Level::new(plan.items.len(), &edge.ast.shape.edges, dialect)?,
-            name: edge.assoc.name,
-            is_one: edge.is_one(),
-            table: link.target,
-            read,
-        })
-    }
-
-    /// The name of the column that is the key of rows here, where clients have it as it is.
-    fn key(&self) -> Option<&'static str> {
-        let [position] = *self.table.primary_key else { return None };
-        let column = &self.table.columns[position];
-        let is_plain =
-            matches!(column.kind, Kind::I16 | Kind::I32 | Kind::I64 | Kind::Text | Kind::Uuid);
-        is_plain.then_some(column.field)
-    }
-
-    fn branch(&self) -> Branch {
-        let columns = self.table.columns.iter();
-        let outputs = columns.map(|column| Output { name: column.field, kind: column.kind });
-        Branch {
-            name: self.name,
-            is_one: self.is_one,
-            view: View {
-                outputs: outputs.collect(),
-                key: self.key(),
-                is_ordered: true,
-                bind: 0,
-                start: self.below.start,
-                branches: self.below.branches(),
-                resumable: None,
-            },
-        }
-    }
-
-    /// The rows that hang on one row.
-    pub(crate) fn keyed(&self, branch: &Value) -> Vec<Keyed> {
-        let Value::Array(rows) = branch else { return Vec::new() };
-        let rows = rows.iter().filter_map(Value::as_row);
-        rows.map(|row| Keyed { key: self.table.key_of(&row), row }).collect()
-    }
-
-    /// The statement that reads what hangs on rows above with these values.
-    pub(crate) fn reading(&self, keys: Vec<Value>) -> Statement {
-        Statement {
-            sql: Arc::clone(&self.read.sql),
-            params: self.read.params(keys),
-            kinds: Arc::clone(&self.read.kinds),
-            effect: Effect::None,
-        }
-    }
-}
-
 /// A row of a level with what hangs on it.
-pub(crate) fn with_branches(row: &Row, start: usize, branches: Vec<Value>) -> Row {
+pub(crate) fn with_branches(
+    row: &Row,
+    start: usize,
+    branches: impl IntoIterator<Item = Value>,
+) -> Row {
     row.values()[..start].iter().cloned().chain(branches).collect()
 }
 

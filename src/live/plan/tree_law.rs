@@ -4,6 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::adapter::sqlite::SEMANTICS;
 use crate::adapter::sqlite::SqliteDialect;
 use crate::live::replica::Replica;
 use crate::query::from;
@@ -26,7 +27,8 @@ type Rows = Vec<(i64, i64, Vec<(i64, i64)>)>;
 fn level() -> Level {
     let query = from::<Folder>().preload(Folder::folders.with(Folder::folders));
     let edges = &query.ast().shape.edges;
-    Level::new(Folder::table().columns.len(), edges, &SqliteDialect).expect("a tree")
+    let ground = Ground { dialect: &SqliteDialect, semantics: SEMANTICS };
+    Level::new(Folder::table().columns.len(), edges, ground).expect("a tree")
 }
 
 fn row(id: i64, value: i64, below: Vec<Value>) -> Row {

@@ -22,6 +22,7 @@ use super::super::step::Version;
 use super::super::step::View;
 use super::Groups;
 use super::Ordered;
+use super::Roots;
 use super::Rows;
 use super::Subscribers;
 use crate::adapter::Statement;
@@ -107,7 +108,8 @@ impl LiveResult {
         let rows = match plan.tier {
             Tier::Row | Tier::Window | Tier::Join => Rows::Ordered(Ordered::new(&plan)),
             Tier::Aggregate => Rows::Groups(Groups::default()),
-            Tier::Tree | Tier::Rerun => Rows::Rerun(Vec::new()),
+            Tier::Tree => Rows::Roots(Roots::default()),
+            Tier::Rerun => Rows::Rerun(Vec::new()),
         };
         Self {
             family,
@@ -134,9 +136,8 @@ impl LiveResult {
     /// How it is kept: as its shape is, unless it gave that up.
     pub(crate) fn tier(&self) -> Tier {
         match &self.rows {
-            Rows::Rerun(_) if self.plan.tree.is_some() => Tier::Tree,
             Rows::Rerun(_) => Tier::Rerun,
-            Rows::Ordered(_) | Rows::Groups(_) => self.plan.tier,
+            Rows::Ordered(_) | Rows::Groups(_) | Rows::Roots(_) => self.plan.tier,
         }
     }
 
@@ -149,7 +150,7 @@ impl LiveResult {
     pub(crate) fn holding(&self) -> Statement {
         match &self.rows {
             Rows::Rerun(_) => self.plan.asking(&self.params),
-            Rows::Ordered(_) | Rows::Groups(_) => self.plan.holding(&self.params),
+            Rows::Ordered(_) | Rows::Groups(_) | Rows::Roots(_) => self.plan.holding(&self.params),
         }
     }
 
@@ -160,7 +161,9 @@ impl LiveResult {
                 let rows = rows.into_iter();
                 rows.map(|row| Keyed { key: aggregation.key_of(&row), row }).collect()
             }
-            (Rows::Groups(_) | Rows::Ordered(_) | Rows::Rerun(_), _) => self.keyed_answer(rows),
+            (Rows::Groups(_) | Rows::Ordered(_) | Rows::Roots(_) | Rows::Rerun(_), _) => {
+                self.keyed_answer(rows)
+            }
         }
     }
 
@@ -183,6 +186,14 @@ impl LiveResult {
     pub(crate) fn replace(&mut self, rows: Vec<Row>) {
         let rows = self.keyed(rows);
         self.unsent.extend(self.rows.replace(&self.plan, &self.params, rows));
+    }
+
+    /// Takes the rows of a tree on which something else hangs now.
+    pub(crate) fn redraw(&mut self, rows: Vec<Row>) {
+        let rows = self.keyed(rows);
+        if let Rows::Roots(roots) = &mut self.rows {
+            self.unsent.extend(roots.redraw(&self.plan, rows));
+        }
     }
 
     pub(crate) fn cursor(&self, origin: Origin, version: Version) -> Cursor {

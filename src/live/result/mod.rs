@@ -4,17 +4,22 @@
 //! snapshot gives.
 
 mod aggregate;
+mod few;
+mod forest;
 mod live;
 mod ordered;
 mod parts;
+mod roots;
 mod subscribers;
 #[cfg(test)]
 mod window_law;
 
 pub(crate) use self::aggregate::{Aggregation, Groups, MOST_CONTRIBUTIONS, Question};
+pub(crate) use self::forest::{Forest, Read};
 pub(crate) use self::live::{LiveResult, Stage};
 pub(crate) use self::ordered::{Ordered, Touch};
 pub(crate) use self::parts::Part;
+use self::roots::Roots;
 use self::subscribers::Subscribers;
 use super::patch::Keyed;
 use super::patch::Op;
@@ -29,7 +34,9 @@ pub(crate) enum Rows {
     Ordered(Ordered),
     /// Aggregate tier: folded in memory, unless in doubt.
     Groups(Groups),
-    /// Re-run and tree tiers: asked again when touched.
+    /// Tree tier: the roots, which share what hangs on them with other results.
+    Roots(Roots),
+    /// Re-run tier: asked again when touched.
     Rerun(Vec<Keyed>),
 }
 
@@ -39,6 +46,7 @@ impl Rows {
         match self {
             Self::Ordered(ordered) => ordered.shown(plan),
             Self::Groups(groups) => groups.shown(&plan.plan),
+            Self::Roots(roots) => roots.rows(),
             Self::Rerun(rows) => rows,
         }
     }
@@ -56,16 +64,14 @@ impl Rows {
                 let question = plan.aggregating(params).expect("groups have an aggregation");
                 groups.replace(question, rows)
             }
+            Self::Roots(roots) => roots.replace(plan, rows),
             Self::Rerun(held) => {
                 let mut rows = rows;
                 if plan.is_by_key() {
                     // The question leaves the order open; the key closes it for all clients alike.
                     rows.sort_unstable_by(|left, right| left.key.cmp(&right.key));
                 }
-                let ops = match &plan.tree {
-                    Some(tree) => tree.diff(held, &rows),
-                    None => diff(held, &rows),
-                };
+                let ops = diff(held, &rows);
                 *held = rows;
                 ops
             }
@@ -80,14 +86,20 @@ impl Rows {
                 let question = plan.aggregating(params).expect("groups have an aggregation");
                 groups.fold(question, touches)
             }
+            Self::Roots(roots) => {
+                roots.fold(plan, params, touches);
+                Vec::new()
+            }
             Self::Rerun(_) => Vec::new(),
         }
     }
 
-    /// True when there are too few rows to fill the window, although there are more.
+    /// True when the rows must be read again: there are too few to fill the window, although there
+    /// are more, or a root was touched.
     pub(crate) fn needs_refill(&self, plan: &LivePlan) -> bool {
         match self {
             Self::Ordered(ordered) => ordered.needs_refill(plan),
+            Self::Roots(roots) => roots.is_touched(),
             Self::Groups(_) | Self::Rerun(_) => false,
         }
     }
@@ -96,7 +108,7 @@ impl Rows {
     pub(crate) fn is_in_doubt(&self) -> bool {
         match self {
             Self::Groups(groups) => groups.is_in_doubt(),
-            Self::Ordered(_) | Self::Rerun(_) => false,
+            Self::Ordered(_) | Self::Roots(_) | Self::Rerun(_) => false,
         }
     }
 
@@ -105,6 +117,7 @@ impl Rows {
         match self {
             Self::Ordered(ordered) => ordered.held(),
             Self::Groups(groups) => groups.keys().map(|key| (0, key.clone())).collect(),
+            Self::Roots(roots) => roots.held(),
             Self::Rerun(_) => Vec::new(),
         }
     }
@@ -117,6 +130,7 @@ impl Rows {
                 let moved = groups.take_moved().into_iter();
                 moved.map(|(key, is_held)| ((0, key), is_held)).collect()
             }
+            Self::Roots(roots) => roots.take_moved(),
             Self::Rerun(_) => Vec::new(),
         }
     }

@@ -216,6 +216,65 @@ async fn a_patch_reaches_inside(repo: &Repo) {
     );
 }
 
+/// How many roots and how many branches were read for trees so far.
+async fn reads(live: &Live) -> (u64, u64) {
+    let shapes = live.shapes().await.unwrap();
+    let trees = shapes.iter().filter(|shape| shape.tier == Tier::Tree);
+    trees.fold((0, 0), |sum, shape| (sum.0 + shape.counts.reruns, sum.1 + shape.counts.keyed))
+}
+
+/// A change costs one statement for each edge that it touches, whatever else is live.
+async fn what_is_not_touched_costs_nothing(repo: &Repo) {
+    create(repo).await;
+    let room = |id: i64| {
+        let newest = from::<Note>().order_by(|n| n.rank.desc()).limit(2).preload(Note::author);
+        let people = from::<Person>().filter(|p| p.name.ne("nobody"));
+        from::<Room>()
+            .filter(move |r| r.id.eq(id))
+            .preload(Room::notes.query(newest))
+            .preload(Room::people.query(people))
+    };
+    let live = Live::start(repo).await.unwrap();
+    let mut rooms = Vec::new();
+    for id in 1..=3 {
+        rooms.push(live.query(room(id)).await.unwrap());
+    }
+    let mut costs = async |script: &str, roots: u64, branches: u64| {
+        let before = reads(&live).await;
+        repo.batch_sql(script).await.unwrap();
+        for (id, rows) in (1..).zip(&mut rooms) {
+            agrees(repo, rows, room(id)).await;
+        }
+        let after = reads(&live).await;
+        assert_eq!((after.0 - before.0, after.1 - before.1), (roots, branches), "{script}");
+    };
+    // The notes of the room, and then who wrote it.
+    costs("insert into notes values (1, 1, 1, 5)", 0, 2).await;
+    // The author is held already, for another room.
+    costs("insert into notes values (2, 2, 1, 5)", 0, 1).await;
+    costs("insert into notes values (3, null, 1, 5)", 0, 0).await;
+    costs("insert into notes values (4, 9, 1, 5)", 0, 0).await;
+    costs("update notes set room_id = 3 where id = 1", 0, 1).await;
+    costs("update notes set room_id = 9 where id = 1", 0, 1).await;
+    costs("delete from notes where id in (1, 3, 4)", 0, 0).await;
+    costs("update people set name = 'eva' where id = 1", 0, 1).await;
+    costs("update people set name = 'bo' where id = 2", 0, 0).await;
+    costs("update rooms set name = 'z' where id = 2", 1, 0).await;
+    costs("insert into rooms values (4, 'd')", 0, 0).await;
+    // Who sits there, and by which seat.
+    costs("insert into seats values (1, 2)", 0, 2).await;
+    costs("update people set name = 'nobody' where id = 2", 0, 1).await;
+    costs("update people set name = 'bob' where id = 2", 0, 1).await;
+    costs("insert into seats values (9, 2)", 0, 0).await;
+    costs("update seats set room_id = 2 where room_id = 1", 0, 2).await;
+    costs("insert into seats values (3, 7)", 0, 2).await;
+    costs("insert into people values (7, 'late')", 0, 1).await;
+    costs("delete from seats where room_id = 9", 0, 0).await;
+    costs("delete from rooms where id = 3; delete from seats where room_id = 3", 1, 2).await;
+    // Nobody shows it any more.
+    costs("insert into notes values (5, 3, 1, 5)", 0, 0).await;
+}
+
 /// A tree is refused where a table in it is not watched.
 async fn every_table_of_a_tree_is_watched(repo: &Repo) {
     repo.batch_sql(TABLES).await.unwrap();
@@ -232,5 +291,6 @@ async fn every_table_of_a_tree_is_watched(repo: &Repo) {
 on_both! {
     trees_are_exact_at_every_tick
     a_patch_reaches_inside
+    what_is_not_touched_costs_nothing
     every_table_of_a_tree_is_watched
 }
