@@ -35,7 +35,7 @@ create index if not exists changes_xid on recto.changes (xid);
 create unlogged table if not exists recto.epoch (
     only_one boolean primary key default true check (only_one),
     id uuid not null default gen_random_uuid(),
-    born xid8 not null default pg_current_xact_id()
+    born xid8 not null default '0'
 );
 insert into recto.epoch default values on conflict do nothing;
 create table if not exists recto.floor (

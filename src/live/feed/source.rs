@@ -19,6 +19,7 @@ use super::Tick;
 use super::log::is_postgres;
 use super::log::watched;
 use super::postgres_source;
+use super::postgres_source::Tables;
 use super::snapshot::Position;
 use super::sqlite_source;
 use crate::adapter::Access;
@@ -38,14 +39,18 @@ use crate::value::Key;
 use crate::value::Row;
 use crate::value::Value;
 
+/// How often a look is repeated until it asked about the right tables: more than partitions have
+/// levels anywhere.
+const MOST_LOOKS: usize = 64;
+
 /// What one look at the log found.
 pub(super) struct Look {
     /// The state it was read at.
     pub(super) position: Position,
     /// What tells whether tables still have the shape they had.
     pub(super) fingerprint: String,
-    /// The watched tables, where the fingerprint is asked of them by number.
-    pub(super) watched: String,
+    /// The tables to ask the fingerprint of, by number, where it is asked so.
+    pub(super) tables: Tables,
     /// The first transaction of this life of the database.
     pub(super) born: u64,
     /// Whether everything after the earlier state is still in the log.
@@ -58,7 +63,7 @@ impl Look {
     /// The number of this life of the database and this shape of its tables; never zero.
     fn life(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        (&self.position.epoch, &self.fingerprint, &self.watched).hash(&mut hasher);
+        (&self.position.epoch, &self.fingerprint).hash(&mut hasher);
         hasher.finish().max(1)
     }
 }
@@ -68,8 +73,10 @@ impl Look {
 pub struct LogFeed {
     repo: Repo,
     seat: Seat,
-    /// The watched tables, as the last look told.
-    watched: String,
+    /// The tables to ask about, as the last look told.
+    tables: Tables,
+    /// Which cluster PostgreSQL's connection leads to.
+    system: String,
     /// Where the last ended tick stood.
     position: Option<(Position, String)>,
     /// Where the present tick stands.
@@ -105,9 +112,15 @@ impl LogFeed {
                 "no change log is installed: call `ChangeLog::new([…]).install(&repo)` first",
             ));
         }
-        let watched = "{}".to_owned();
-        let (position, reached) = (None, None);
-        Ok(Self { repo, seat: Seat::Empty, watched, position, reached, is_as_usual: false })
+        Ok(Self {
+            repo,
+            seat: Seat::Empty,
+            tables: Tables::default(),
+            system: String::new(),
+            position: None,
+            reached: None,
+            is_as_usual: false,
+        })
     }
 
     async fn sit(&mut self) -> Result<()> {
@@ -126,6 +139,9 @@ impl LogFeed {
                 let mut connection = pool.detach(Access::Read).await?;
                 if is_postgres(&self.repo) {
                     connection.batch(postgres_source::SESSION).await?;
+                    let system = plain(postgres_source::SYSTEM, Vec::new());
+                    self.system =
+                        postgres_source::read_system(&connection.run(vec![system]).await?);
                 }
                 Seat::Own(connection)
             };
@@ -161,7 +177,7 @@ impl LogFeed {
         let since = self.position.as_ref().map(|(position, _)| position.clone());
         if is_postgres(&self.repo) {
             let mut statements = vec![begin];
-            statements.extend(postgres_source::look(since.as_ref(), &self.watched));
+            statements.extend(postgres_source::look(since.as_ref(), &self.tables, &self.system));
             let answers = self.run(statements).await?;
             postgres_source::read(answers, since.as_ref())
         } else {
@@ -174,14 +190,14 @@ impl LogFeed {
 
     /// Opens a snapshot and looks; creates the marker of a new epoch where the database lost it.
     async fn look_marked(&mut self) -> Result<Look> {
-        // Each round mends one thing, and there are two.
-        for _ in 0..3 {
+        // Each round mends one thing: the marker, or which tables there are, a level at a time.
+        for _ in 0..MOST_LOOKS {
             let look = self.look().await?;
             let is_marked = !look.position.epoch.is_empty();
-            if is_marked && look.watched == self.watched {
+            if is_marked && look.tables == self.tables {
                 return Ok(look);
             }
-            self.watched = look.watched;
+            self.tables = look.tables;
             self.run(vec![plain("rollback", Vec::new())]).await?;
             if !is_marked {
                 self.run(vec![plain(postgres_source::MARK, Vec::new())]).await?;
@@ -255,7 +271,7 @@ impl Feed for LogFeed {
         let is_postgres = is_postgres(&self.repo);
         let since = Position::earliest(from, is_postgres);
         let look = if is_postgres {
-            postgres_source::look(Some(&since), &self.watched)
+            postgres_source::look(Some(&since), &self.tables, &self.system)
         } else {
             sqlite_source::look(Some(&since))
         };

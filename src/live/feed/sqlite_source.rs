@@ -1,5 +1,6 @@
 //! One look at SQLite's log: one writer at a time, so that its order is the order of commits.
 
+use super::postgres_source::Tables;
 use super::snapshot::At;
 use super::snapshot::Position;
 use super::source::Look;
@@ -53,7 +54,7 @@ pub(super) fn read(answers: Vec<Answer>, since: Option<&Position>) -> Result<Loo
     Ok(Look {
         position: Position { epoch: epoch.clone(), at: At::Sequence(*seq) },
         fingerprint: version.to_string(),
-        watched: String::new(),
+        tables: Tables::default(),
         born: 0,
         reaches_back,
         entries: answers.next().unwrap_or_default(),

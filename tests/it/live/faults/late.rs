@@ -1,6 +1,9 @@
 //! Rows of a first load that arrive when the engine is already further: what was committed in
 //! between is not in them, and the ticks that told of it are over.
 
+use std::time::Duration;
+
+use recto::Value;
 use recto::live::feed::LogFeed;
 use recto::prelude::*;
 use recto::repo::Config;
@@ -21,8 +24,10 @@ use crate::support::wait::eventually;
 use crate::support::wait::eventually_eq;
 use crate::support::wait::within;
 
-const WAITS: &str = "select count(*) from pg_stat_activity \
-    where datname = current_database() and wait_event_type = 'Lock'";
+/// Whether a backend waits for a lock; the feed's may wait beside it, if it ticks just then.
+fn waits(backend: i64) -> String {
+    format!("select wait_event_type = 'Lock' from pg_stat_activity where pid = {backend}")
+}
 
 /// Two with one text, so that the second finds it prepared.
 fn above(rank: i32) -> Query<Item> {
@@ -42,9 +47,16 @@ async fn rows_that_come_late(stone: Option<Kind>) {
     let inner = LogFeed::connect(stage.repo.clone()).await.unwrap();
     let stones = Stones::default();
     let feed = Stumbling { inner, stones: stones.clone() };
-    let mut scene = Scene::fed(&through, &stage.repo, config(), feed).await;
+    // A tick that finds the table locked waits for it, and the load then waits for the tick.
+    let mut seldom = config();
+    seldom.heartbeat = Duration::from_secs(2);
+    let mut scene = Scene::fed(&through, &stage.repo, seldom, feed).await;
     let early = scene.live.query(above(50)).await.unwrap();
     assert!(early.rows().is_empty());
+
+    // The pool has but this one.
+    let backend = through.query_sql("select pg_backend_pid()::bigint", []).await.unwrap();
+    let [Value::Int(backend)] = *backend[0].values() else { panic!("a backend has a number") };
 
     let mut loading = JoinSet::new();
     let changed: Result<(), Error> = stage
@@ -54,7 +66,8 @@ async fn rows_that_come_late(stone: Option<Kind>) {
             let live = scene.live.clone();
             loading.spawn(async move { live.query(above(0)).await });
             // It has its snapshot, and waits for the table.
-            eventually_eq("the load to wait", BOUND, "1".to_owned(), async || stage.psql(WAITS))
+            let waits = waits(backend);
+            eventually_eq("the load to wait", BOUND, "t".to_owned(), async || stage.psql(&waits))
                 .await;
             proxy.freeze();
             repo.execute_sql("update items set note = 'new' where id = 3", []).await.map(drop)
