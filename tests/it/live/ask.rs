@@ -27,6 +27,7 @@ use recto::value::Kind;
 use recto::value::Row;
 use recto::value::ToValue;
 
+use super::hung::Owns;
 use super::kinds::Shelf;
 use super::kinds::Specimen;
 use super::kinds::Strip;
@@ -320,7 +321,8 @@ where
     compared.expression(col::<T>(at).coalesce(T::from_value(instead).unwrap()))
 }
 
-fn condition<'q>(of: &Condition) -> Expr<'q, bool> {
+/// The condition on rows of a question.
+pub(crate) fn condition<'q>(of: &Condition) -> Expr<'q, bool> {
     match of {
         Condition::Is(at) => col::<bool>(*at).not().not(),
         Condition::Compare(term, op, value) => with_term(*term, Compared(*op, value)),
@@ -354,9 +356,14 @@ fn condition<'q>(of: &Condition) -> Expr<'q, bool> {
     }
 }
 
+/// The part of an order.
+pub(crate) fn sorted_by<'q>(sort: Sorted) -> Sort<'q> {
+    with_term(sort.by, sort)
+}
+
 macro_rules! asked {
     ($name:ident, ($($source:ident: $bound:ident),+), $sources:ty, |$($row:pat_param),+|) => {
-        fn $name<$($source: $bound,)+ O>(query: Query<$sources, O>, of: &Question) -> Ast {
+        fn $name<$($source: $bound,)+ O: Owns>(query: Query<$sources, O>, of: &Question) -> Ast {
             let mut query = query;
             for filter in &of.filters {
                 query = query.filter(|$($row),+| condition(filter));
@@ -373,7 +380,7 @@ macro_rules! asked {
                 }
             };
             for &sort in &of.order {
-                query = query.order_by(|$($row),+| with_term(sort.by, sort));
+                query = query.order_by(|$($row),+| sorted_by(sort));
             }
             if of.distinct {
                 query = query.distinct();
@@ -381,7 +388,10 @@ macro_rules! asked {
             if let Some(limit) = of.limit {
                 query = query.limit(limit);
             }
-            let query = query.offset(of.offset);
+            let mut query = query.offset(of.offset);
+            for hung in &of.hung {
+                query = query.preload(O::preload(hung));
+            }
             match terms {
                 None => query.ast().clone(),
                 Some(terms) => query.select(|$($row),+| Selected(terms)).ast().clone(),

@@ -24,6 +24,7 @@ use tokio::task::JoinSet;
 use super::dice::Dice;
 use super::judge::Judge;
 use super::same::digest;
+use super::told::as_told;
 use crate::support::wait::within;
 
 /// The longest wait for a client to hear everything, on a loaded machine.
@@ -344,7 +345,8 @@ impl Following {
 
 fn follow(judge: &Judge, copy: &mut Copy, step: &Step) {
     for op in &step.ops {
-        if copy.replica.apply(op).is_none() {
+        let told = as_told(&step.view, copy.replica.rows(), op);
+        if told.and_then(|op| copy.replica.apply(&op)).is_none() {
             judge.wrong(copy.bind, format!("{op:?} does not fit at {}", step.cursor));
         }
     }

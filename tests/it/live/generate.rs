@@ -9,11 +9,13 @@ use recto::query::ast::Comparison;
 use recto::query::ast::Direction;
 use recto::query::ast::Function;
 use recto::query::ast::Nulls;
+use recto::schema::Assoc;
 use recto::schema::Table;
 use recto::value::Kind;
 
 use super::ask::sources;
 use super::dice::Dice;
+use super::hung::Hung;
 use super::nested::SHOWS;
 use super::question::At;
 use super::question::Base;
@@ -98,17 +100,7 @@ pub(crate) fn question(backend: Backend, dice: &mut Dice) -> Question {
     };
     let mut question = Question::all(base);
     let tables = sources(base);
-    let columns = (0..).zip(&tables).flat_map(|(source, table)| {
-        let column = move |(column, of): (u16, &recto::schema::Column)| At {
-            source,
-            column,
-            kind: of.kind,
-            name: of.name,
-        };
-        (0..).zip(table.columns).map(column)
-    });
-    let columns = columns.collect();
-    Generator { backend, dice, tables, columns }.fill(&mut question);
+    Generator::new(backend, dice, tables).fill(&mut question);
     question
 }
 
@@ -130,7 +122,21 @@ fn adds_up(at: &At) -> bool {
     )
 }
 
-impl Generator<'_> {
+impl<'d> Generator<'d> {
+    fn new(backend: Backend, dice: &'d mut Dice, tables: Vec<&'static Table>) -> Self {
+        let columns = (0..).zip(&tables).flat_map(|(source, table)| {
+            let column = move |(column, of): (u16, &recto::schema::Column)| At {
+                source,
+                column,
+                kind: of.kind,
+                name: of.name,
+            };
+            (0..).zip(table.columns).map(column)
+        });
+        let columns = columns.collect();
+        Self { backend, dice, tables, columns }
+    }
+
     fn fill(mut self, question: &mut Question) {
         let filters = [0, 1, 1, 1, 2, 2, 3][usize::try_from(self.dice.roll(7)).unwrap()];
         question.filters = (0..filters).map(|_| self.condition(2)).collect();
@@ -146,12 +152,47 @@ impl Generator<'_> {
             _ => question.shown = self.groups(),
         }
         self.order(question);
+        if question.shown == Shown::Whole && self.dice.once_in(4) {
+            question.hung = self.hang(self.tables[0], 2);
+        }
         if !self.dice.once_in(3) {
             question.limit = Some(*self.dice.any(&[0, 1, 2, 3, 5, 8, 13, 40]));
         }
         if self.dice.once_in(5) {
             question.offset = 1 + self.dice.roll(6);
         }
+    }
+
+    /// What hangs on rows of a table, `depth` levels and one.
+    fn hang(&mut self, table: &'static Table, depth: u64) -> Vec<Hung> {
+        let mut hung: Vec<Hung> = Vec::new();
+        for _ in 0..=self.dice.roll(2) {
+            let known =
+                table.assocs.iter().filter(|of| hung.iter().all(|held| held.name != of.name));
+            let known: Vec<&Assoc> = known.collect();
+            if known.is_empty() {
+                break;
+            }
+            let (name, target) = {
+                let assoc = self.dice.any(&known);
+                (assoc.name, (assoc.target)())
+            };
+            let mut inner = Generator::new(self.backend, self.dice, vec![target]);
+            let filters = inner.dice.roll(3);
+            let filters = (0..filters).map(|_| inner.condition(1)).collect();
+            let mut rows = Question::all(Base::Items);
+            inner.order(&mut rows);
+            let has_limit = inner.dice.once_in(2);
+            let limit = has_limit.then(|| *inner.dice.any(&[1, 2, 3, 5]));
+            let offset = if has_limit && inner.dice.once_in(5) { 1 } else { 0 };
+            let below = if 0 < depth && self.dice.once_in(2) {
+                self.hang(target, depth - 1)
+            } else {
+                Vec::new()
+            };
+            hung.push(Hung { name, filters, order: rows.order, limit, offset, below });
+        }
+        hung
     }
 
     fn column(&mut self, is_fit: fn(&At) -> bool) -> At {

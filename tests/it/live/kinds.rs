@@ -32,6 +32,8 @@ pub(crate) struct Specimen {
     pub(crate) extra: Option<Json>,
     #[schema(generated)]
     pub(crate) length: i32,
+    #[schema(has_many, through = "owner.specimens")]
+    pub(crate) beside: HasMany<Self>,
 }
 
 /// What lies where at whose: a key of two columns, between two tables.

@@ -41,8 +41,14 @@ const OF_EACH_TIER: u64 = 3;
 
 /// What every tier must have of all versions, in per cent: about half of what [`OF_EACH_TIER`] gives
 /// it, since questions are also told apart by how soon they are there and by `world::questions`.
-const TIERS: [(Tier, u64); 5] =
-    [(Tier::Row, 5), (Tier::Window, 6), (Tier::Aggregate, 5), (Tier::Join, 5), (Tier::Rerun, 5)];
+const TIERS: [(Tier, u64); 6] = [
+    (Tier::Row, 5),
+    (Tier::Window, 6),
+    (Tier::Aggregate, 5),
+    (Tier::Join, 5),
+    (Tier::Rerun, 5),
+    (Tier::Tree, 5),
+];
 
 /// How many versions a run compares: `RECTO_ORACLE_VERSIONS`, or `fallback`.
 fn wanted(fallback: u64) -> u64 {

@@ -11,6 +11,9 @@ use recto::query::ast::Function;
 use recto::query::ast::Nulls;
 use recto::value::Kind;
 
+use super::hung::Hung;
+use super::hung::fewer;
+
 /// Where rows come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Base {
@@ -121,13 +124,23 @@ pub(crate) struct Question {
     pub(crate) order: Vec<Sorted>,
     pub(crate) limit: Option<u64>,
     pub(crate) offset: u64,
+    /// What hangs on its rows, where it shows whole ones.
+    pub(crate) hung: Vec<Hung>,
 }
 
 impl Question {
     /// Everything of `base`.
     pub(crate) fn all(base: Base) -> Self {
-        let (filters, order) = (Vec::new(), Vec::new());
-        Self { base, filters, shown: Shown::Whole, distinct: false, order, limit: None, offset: 0 }
+        Self {
+            base,
+            filters: Vec::new(),
+            shown: Shown::Whole,
+            distinct: false,
+            order: Vec::new(),
+            limit: None,
+            offset: 0,
+            hung: Vec::new(),
+        }
     }
 
     /// The same question with one thing less, in every way.
@@ -157,6 +170,7 @@ impl Question {
         if self.limit.is_some() {
             all.push(Self { limit: None, ..self.clone() });
         }
+        all.extend(fewer(&self.hung).map(|hung| Self { hung, ..self.clone() }));
         all.extend(self.shown.smaller().into_iter().map(|shown| Self { shown, ..self.clone() }));
         all
     }
@@ -277,7 +291,7 @@ impl fmt::Display for Sorted {
     }
 }
 
-fn list<T: fmt::Display>(items: &[T]) -> String {
+pub(crate) fn list<T: fmt::Display>(items: &[T]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
@@ -309,6 +323,9 @@ impl fmt::Display for Question {
         }
         if 0 < self.offset {
             write!(f, " offset {}", self.offset)?;
+        }
+        if !self.hung.is_empty() {
+            write!(f, " with [{}]", list(&self.hung))?;
         }
         Ok(())
     }

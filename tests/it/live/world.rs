@@ -23,6 +23,13 @@ pub(crate) struct Owner {
     pub(crate) shelves: HasMany<Shelf>,
     #[schema(has_many)]
     pub(crate) specimens: HasMany<Specimen>,
+    #[schema(has_one)]
+    pub(crate) tally: HasOne<Tally>,
+    #[schema(has_many, through = "shelves.specimen")]
+    pub(crate) exhibits: HasMany<Specimen>,
+    /// The owner, where there are items: by rows between that come and go under keys of their own.
+    #[schema(has_many, through = "items.owner")]
+    pub(crate) selves: HasMany<Self>,
 }
 
 #[derive(Schema, Clone, Debug, Default)]
@@ -37,6 +44,10 @@ pub(crate) struct Item {
     pub(crate) note: Option<String>,
     #[schema(generated)]
     pub(crate) made_at: Timestamp,
+    #[schema(has_many, through = "owner.items")]
+    pub(crate) siblings: HasMany<Self>,
+    #[schema(has_one, through = "owner.tally")]
+    pub(crate) tally: HasOne<Tally>,
 }
 
 /// Kept by a trigger on items: rows that no statement of ours ever touches.
@@ -161,6 +172,7 @@ pub(crate) fn questions() -> Vec<(String, Ast)> {
     all.extend(windows());
     all.extend(joins());
     all.extend(reruns());
+    all.extend(trees());
     all
 }
 
@@ -266,6 +278,31 @@ fn windows() -> Vec<(String, Ast)> {
             "one flagged",
             &items().filter(|i| i.flag.eq(true)).order_by(|i| i.rank.asc()).limit(1),
         ),
+    ]);
+    all
+}
+
+fn trees() -> Vec<(String, Ast)> {
+    let newest = || from::<Item>().order_by(|i| i.made_at.desc()).limit(4);
+    let of = |owner: i64| {
+        from::<Owner>()
+            .filter(move |o| o.id.eq(owner))
+            .preload(Owner::items.query(newest().preload(Item::owner)))
+            .preload(Owner::tally)
+    };
+    let mut all: Vec<(String, Ast)> =
+        (1..=3).map(|owner| named(format!("tree of {owner}"), &of(owner))).collect();
+    let exhibits = from::<Specimen>().filter(|s| s.small.lt(6)).preload(Specimen::owner);
+    let places = from::<Shelf>().order_by(|s| s.position.asc()).preload(Shelf::specimen);
+    let owners = from::<Owner>()
+        .order_by(|o| o.score.desc())
+        .limit(3)
+        .preload(Owner::exhibits.query(exhibits))
+        .preload(Owner::shelves.query(places));
+    let dear = from::<Item>().filter(|i| i.price.gt(Decimal::TEN)).order_by(|i| i.rank.asc());
+    all.extend([
+        named("three owners with all", &owners),
+        named("dear ones beside others", &dear.limit(6).preload(Item::siblings.query(newest()))),
     ]);
     all
 }
