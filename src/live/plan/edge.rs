@@ -212,8 +212,10 @@ fn roles(
     let mut roles = vec![(target, Role::Target(number))];
     roles.extend(between.map(|via| (via.table, Role::Between(number))));
     let mut inside = tables_of_inner(shape);
-    if !shape.withs.is_empty() || shape.sources.iter().any(|source| source.answer.is_some()) {
-        // Its rows may be those of an answer.
+    let is_answer =
+        !shape.withs.is_empty() || shape.sources.iter().any(|source| source.answer.is_some());
+    if is_answer || 0 < shape.offset {
+        // Its rows may be those of an answer, or come behind one that is not held.
         inside.push(target);
     }
     roles.extend(inside.into_iter().map(|table| (table, Role::Inside(number))));

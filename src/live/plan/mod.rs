@@ -201,7 +201,8 @@ impl LivePlan {
         }
         let is_led = match tier {
             Tier::Row | Tier::Window | Tier::Aggregate => true,
-            Tier::Tree => teller(&plan, semantics).is_some(),
+            // Of what comes before an offset nothing is held that would tell when it leaves.
+            Tier::Tree => plan.ast.shape.offset == 0 && teller(&plan, semantics).is_some(),
             Tier::Join | Tier::Rerun => false,
         };
         let anchor = anchor(&plan).filter(|_| is_led);

@@ -6,6 +6,7 @@ use recto::query::ast::Nulls;
 use recto::value::Value;
 
 use super::ask::sources;
+use super::hung::Hung;
 use super::oracle::postgres;
 use super::oracle::seed;
 use super::oracle::sqlite;
@@ -69,4 +70,24 @@ async fn a_condition_that_makes_a_left_join_an_inner_one() {
         Condition::Null(at(base, 1, "note")),
     ];
     is_exact(Question { filters, limit: Some(5), ..Question::all(base) }).await;
+}
+
+/// Who left from before an offset was not known by its key, and what came behind it moved up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tree_behind_an_offset() {
+    let filters = vec![Condition::Is(at(Base::Items, 0, "flag"))];
+    let hung = |offset: u64| Hung {
+        name: "items",
+        filters: filters.clone(),
+        order: Vec::new(),
+        limit: Some(3),
+        offset,
+        below: Vec::new(),
+    };
+    let owner = Hung { name: "owner", filters: Vec::new(), limit: None, ..hung(0) };
+    let (limit, hung) = (Some(5), vec![hung(2)]);
+    is_exact(Question { hung, ..Question::all(Base::Owners) }).await;
+    let hung = vec![owner];
+    let filters = filters.clone();
+    is_exact(Question { filters, limit, offset: 4, hung, ..Question::all(Base::Items) }).await;
 }

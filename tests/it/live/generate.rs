@@ -184,7 +184,7 @@ impl<'d> Generator<'d> {
             inner.order(&mut rows);
             let has_limit = inner.dice.once_in(2);
             let limit = has_limit.then(|| *inner.dice.any(&[1, 2, 3, 5]));
-            let offset = if has_limit && inner.dice.once_in(5) { 1 } else { 0 };
+            let offset = u64::from(has_limit && inner.dice.once_in(5));
             let below = if 0 < depth && self.dice.once_in(2) {
                 self.hang(target, depth - 1)
             } else {

@@ -136,9 +136,10 @@ macro_rules! owns {
 }
 
 owns! {
-    Owner: items Item, shelves Shelf, specimens Specimen, tally Tally, exhibits Specimen, selves Owner;
+    Owner: items Item, shelves Shelf, specimens Specimen, tally Tally, exhibits Specimen, selves Owner,
+        places Shelf;
     Item: owner Owner, siblings Item, tally Tally;
-    Specimen: owner Owner, beside Specimen;
+    Specimen: owner Owner, shelves Shelf, beside Specimen;
     Shelf: specimen Specimen;
     Tally:;
     Strip:;

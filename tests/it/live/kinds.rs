@@ -32,6 +32,8 @@ pub(crate) struct Specimen {
     pub(crate) extra: Option<Json>,
     #[schema(generated)]
     pub(crate) length: i32,
+    #[schema(has_many, foreign_key = "specimen_code")]
+    pub(crate) shelves: HasMany<Shelf>,
     #[schema(has_many, through = "owner.specimens")]
     pub(crate) beside: HasMany<Self>,
 }

@@ -30,6 +30,8 @@ pub(crate) struct Owner {
     /// The owner, where there are items: by rows between that come and go under keys of their own.
     #[schema(has_many, through = "items.owner")]
     pub(crate) selves: HasMany<Self>,
+    #[schema(has_many, through = "specimens.shelves")]
+    pub(crate) places: HasMany<Shelf>,
 }
 
 #[derive(Schema, Clone, Debug, Default)]
@@ -299,9 +301,19 @@ fn trees() -> Vec<(String, Ast)> {
         .limit(3)
         .preload(Owner::exhibits.query(exhibits))
         .preload(Owner::shelves.query(places));
+    let tallied = from::<Specimen>().filter(|s| {
+        let tallies = from::<Tally>().filter(|t| t.n.gt(4));
+        s.owner_id.in_query(tallies.select(|t| t.owner_id))
+    });
+    let places = from::<Shelf>().order_by(|s| (s.position.desc(), s.label.asc())).limit(5);
+    let others = from::<Owner>()
+        .preload(Owner::specimens.query(tallied))
+        .preload(Owner::places.query(places.preload(Shelf::specimen)))
+        .preload(Owner::selves);
     let dear = from::<Item>().filter(|i| i.price.gt(Decimal::TEN)).order_by(|i| i.rank.asc());
     all.extend([
         named("three owners with all", &owners),
+        named("owners with places", &others),
         named("dear ones beside others", &dear.limit(6).preload(Item::siblings.query(newest()))),
     ]);
     all
