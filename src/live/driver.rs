@@ -24,6 +24,7 @@ use super::client::Command;
 use super::client::Leavers;
 use super::engine::Ask;
 use super::engine::Engine;
+use super::engine::Growth;
 use super::engine::Load;
 use super::engine::Loaded;
 use super::engine::Touched;
@@ -366,15 +367,18 @@ impl<F: Feed> Driver<F> {
                 audit.hear(audited);
             }
         }
-        for mut tree in self.engine.trees() {
-            while !tree.statements().is_empty() {
-                let answers = self.feed.read(tree.statements().to_vec()).await?;
-                tree.take(answers, None);
+        let mut trees = self.engine.trees();
+        while trees.iter().any(|tree| !tree.statements().is_empty()) {
+            let statements = trees.iter().flat_map(Growth::statements).cloned().collect();
+            let mut answers = self.feed.read(statements).await?.into_iter();
+            for tree in &mut trees {
+                let own = answers.by_ref().take(tree.statements().len()).collect();
+                tree.take(own, None);
             }
-            for (id, truth) in tree.finish() {
-                if let Some(audited) = self.engine.audited(id, truth) {
-                    audit.hear(audited);
-                }
+        }
+        for (id, truth) in trees.into_iter().flat_map(Growth::finish) {
+            if let Some(audited) = self.engine.audited(id, truth) {
+                audit.hear(audited);
             }
         }
         Ok(())

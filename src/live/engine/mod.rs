@@ -32,7 +32,7 @@ use self::clients::Waiting;
 use self::families::Family;
 use self::fold::Recent;
 pub(crate) use self::fold::Touched;
-use self::growth::Growth;
+pub(crate) use self::growth::Growth;
 pub(crate) use self::loads::{Load, Loaded};
 use super::client::ClientId;
 use super::client::Command;
