@@ -4,6 +4,7 @@
 //! the keys logged by exactly the transactions that became visible since the last one, and those
 //! rows, in one snapshot.
 
+mod ahead;
 mod log;
 mod postgres_log;
 mod postgres_source;

@@ -9,6 +9,7 @@ use std::hash::DefaultHasher;
 use std::hash::Hash;
 use std::hash::Hasher;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::Feed;
 use super::Keys;
@@ -16,6 +17,8 @@ use super::News;
 use super::Outcome;
 use super::Since;
 use super::Tick;
+use super::ahead::Ahead;
+use super::ahead::PATIENCE;
 use super::log::is_postgres;
 use super::log::watched;
 use super::postgres_source;
@@ -75,6 +78,7 @@ pub struct LogFeed {
     seat: Seat,
     /// The tables to ask about, as the last look told.
     tables: Tables,
+    ahead: Ahead,
     /// Which cluster PostgreSQL's connection leads to.
     system: String,
     /// Where the last ended tick stood.
@@ -116,6 +120,7 @@ impl LogFeed {
             repo,
             seat: Seat::Empty,
             tables: Tables::default(),
+            ahead: Ahead::default(),
             system: String::new(),
             position: None,
             reached: None,
@@ -166,7 +171,24 @@ impl LogFeed {
         })
     }
 
+    /// Takes a look that reads ahead, or one that does not where that fails or takes long.
     async fn look(&mut self) -> Result<Look> {
+        let position = self.position.as_ref().map(|(position, _)| position);
+        let ahead = self.ahead.statements(position, Instant::now());
+        if ahead.is_empty() {
+            return self.look_and(ahead).await;
+        }
+        if let Ok(Ok(look)) = tokio::time::timeout(PATIENCE, self.look_and(ahead)).await {
+            return Ok(look);
+        }
+        self.ahead.forget();
+        if let Seat::Own(connection) = &mut self.seat {
+            connection.abandon();
+        }
+        self.look_and(Vec::new()).await
+    }
+
+    async fn look_and(&mut self, ahead: Vec<Statement>) -> Result<Look> {
         // A server may take a connection and never say a word.
         let limit = self.repo.config().timeout;
         tokio::time::timeout(limit, self.sit()).await.unwrap_or_else(|_| {
@@ -178,7 +200,10 @@ impl LogFeed {
         if is_postgres(&self.repo) {
             let mut statements = vec![begin];
             statements.extend(postgres_source::look(since.as_ref(), &self.tables, &self.system));
-            let answers = self.run(statements).await?;
+            let own = statements.len();
+            statements.extend(ahead);
+            let mut answers = self.run(statements).await?;
+            self.ahead.take(answers.drain(own..).map(|answer| answer.rows));
             postgres_source::read(answers, since.as_ref())
         } else {
             let mut statements = vec![begin];
@@ -255,8 +280,21 @@ impl Feed for LogFeed {
     }
 
     async fn rows(&mut self, table: &'static Table, keys: &HashSet<Key>) -> Result<Vec<Row>> {
+        let mut rows = Vec::new();
+        let mut missing: HashSet<&Key> = keys.iter().collect();
+        if is_postgres(&self.repo) {
+            self.ahead.wanted(table, Instant::now(), self.repo.dialect());
+            for row in self.ahead.rows(table) {
+                if missing.remove(&table.key_of(&row)) {
+                    rows.push(row);
+                }
+            }
+        }
+        if missing.is_empty() {
+            return Ok(rows);
+        }
         let dialect = self.repo.dialect();
-        let keys: Vec<Key> = keys.iter().cloned().collect();
+        let keys: Vec<Key> = missing.into_iter().cloned().collect();
         let statement = Statement {
             sql: sql::rows_by_key(table, dialect)?,
             params: sql::key_lists(table, &keys, dialect),
@@ -264,7 +302,8 @@ impl Feed for LogFeed {
             effect: Effect::None,
         };
         let mut answers = self.run(vec![statement]).await?;
-        Ok(answers.pop().unwrap_or_default().rows)
+        rows.extend(answers.pop().unwrap_or_default().rows);
+        Ok(rows)
     }
 
     async fn since(&mut self, from: u64) -> Result<Option<Since>> {
