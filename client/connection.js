@@ -31,6 +31,7 @@ const POLICY_VIOLATION = 1008;
  * @property {() => object} params  What to join with; asked again at every join, so that it can say where to go on.
  * @property {(response: any) => void} joined
  * @property {(event: string, payload: any) => void} event
+ * @property {(response: any) => void} progressed  What a heartbeat was answered with.
  * @property {(wasJoined: boolean) => void} lost  There will be another attempt.
  * @property {(error: RectoError) => void} refused  There will be none.
  */
@@ -179,7 +180,9 @@ export class Connection {
   #beat() {
     if (!this.#heard) return this.lose();
     this.#heard = false;
-    this.#write([null, this.#nextRef(), "phoenix", "heartbeat", {}]);
+    const ref = this.#nextRef();
+    this.#replies.set(ref, (_, response) => this.#user.progressed(response));
+    this.#write([null, ref, "phoenix", "heartbeat", {}]);
   }
 
   /** @param {unknown} text */
@@ -187,7 +190,8 @@ export class Connection {
     this.#heard = true;
     try {
       const [joinRef, ref, topic, event, payload] = JSON.parse(String(text));
-      if (topic !== this.#topic || (joinRef !== null && joinRef !== this.#joinRef)) return;
+      if (topic !== this.#topic && topic !== "phoenix") return;
+      if (joinRef !== null && joinRef !== this.#joinRef) return;
       switch (event) {
         case "phx_reply": {
           const reply = this.#replies.get(ref);

@@ -37,6 +37,7 @@ const UNAUTHORIZED = new Set(["unauthenticated", "forbidden", "unauthorized"]);
  * @typedef {object} OwnOptions
  * @property {number} lingerMs
  * @property {number} maxPending
+ * @property {number} staleMs
  * @typedef {Settings & OwnOptions} AllOptions
  * @typedef {Partial<AllOptions>} Options
  */
@@ -45,6 +46,9 @@ const UNAUTHORIZED = new Set(["unauthenticated", "forbidden", "unauthorized"]);
 const DEFAULTS = {
   // Half the server's idle timeout. A socket that stays silent for one such period after a heartbeat is dead.
   heartbeatMs: 30_000,
+  // How old the newest state that the server has looked at may be before rows are called stale. It looks about once a
+  // second when nothing happens, and calls itself unwell after three.
+  staleMs: 5_000,
   // For connecting and joining together; Phoenix's clients wait as long.
   timeoutMs: 10_000,
   // The longest wait before the first reconnect: most drops are short. It doubles with every failure.
@@ -236,6 +240,10 @@ export class Client {
 
   /** The version all queries are at. */
   #version = 0;
+  /** What the server said last of how far it is. @type {{ version: number, ageMs: number } | undefined} */
+  #progress;
+  /** True while the server cannot see the database, so that silence means nothing. */
+  #stalled = false;
   /** True while an add or a resync is under way: one at a time, so that each finds the versions it was made for. */
   #asking = false;
   /** True from a gap in the versions until the resync that closes it; what comes in between is covered by its reply. */
@@ -254,6 +262,7 @@ export class Client {
       params: () => this.#params(),
       joined: (response) => this.#joined(response),
       event: (event, payload) => this.#event(event, payload),
+      progressed: (response) => this.#progressed(response),
       lost: (wasJoined) => this.#lost(wasJoined),
       refused: (error) => this.#end(error, UNAUTHORIZED.has(error.code) ? "unauthorized" : "offline"),
     });
@@ -265,6 +274,15 @@ export class Client {
    */
   get status() {
     return this.#status;
+  }
+
+  /**
+   * How far the server was when it was heard of last, by a change or a heartbeat: the version, and how many
+   * milliseconds before that it had looked at the database. What tells a quiet database from a server that stands
+   * still; where the age is above `staleMs`, queries are `stale` until it looks again.
+   */
+  get progress() {
+    return this.#progress;
   }
 
   /** Calls `listener` whenever the status has changed. @param {(status: ClientStatus) => void} listener */
@@ -346,9 +364,22 @@ export class Client {
     this.#ask();
   }
 
+  /** @param {any} response  Of a heartbeat; other servers than Recto's say nothing in it. */
+  #progressed({ v, age }) {
+    if (typeof v !== "number" || typeof age !== "number") return;
+    this.#progress = { version: v, ageMs: age };
+    const stalled = age > this.#options.staleMs;
+    if (stalled === this.#stalled) return;
+    this.#stalled = stalled;
+    if (stalled) return this.#publish(this.#stale());
+    if (this.#torn) return;
+    const stale = [...this.#queries.values()].filter((query) => query.status === "stale");
+    this.#publish(this.#commit(stale.map((query) => [query, { status: "live" }])));
+  }
+
   /** @param {boolean} wasJoined */
   #lost(wasJoined) {
-    this.#asking = this.#torn = false;
+    this.#asking = this.#torn = this.#stalled = false;
     const changed = this.#stale();
     this.#say(wasJoined ? "connecting" : "offline");
     this.#publish(changed);
@@ -447,6 +478,7 @@ export class Client {
       for (const [query, cursor] of this.#each(c, (_, cursor) => cursor)) query.cursor = cursor;
       this.#version = v;
       this.#publish(this.#commit(next));
+      this.#progressed({ v, age: 0 });
     } catch (error) {
       // Our rows are not what the server thinks they are: ask for all of them.
       this.#options.onError(error);

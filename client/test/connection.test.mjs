@@ -58,6 +58,29 @@ test("heartbeats are sent, and a silent line is given up", async (t) => {
   assert.equal(server.accepted, 2);
 });
 
+test("a server that stands still is told from one that has nothing to say", async (t) => {
+  const { server, client } = await open(t, { heartbeatMs: 20, staleMs: 1_000 });
+  const query = client.liveQuery("q");
+  const peer = await server.accept();
+  peer.progress = { v: 3, age: 12 };
+  await peer.welcome(3, { q1: { mode: "snapshot", cursor: "c", keys: [1], rows: [{ id: 1 }] } });
+  await until(() => client.progress?.ageMs === 12, "progress");
+  assert.equal(client.progress.version, 3);
+  assert.equal(query.status, "live");
+  peer.progress = { v: 3, age: 1_001 };
+  await until(() => query.status === "stale", "a stale query");
+  assert.equal(query.data.length, 1);
+  peer.progress = { v: 3, age: 40 };
+  await until(() => query.status === "live", "a live query");
+  peer.progress = { v: 3, age: 5_000 };
+  await until(() => query.status === "stale", "a query that is stale again");
+  // A change says more than any heartbeat.
+  peer.progress = undefined;
+  peer.diff(3, 4, { q1: [["-", 1]] });
+  await until(() => query.status === "live", "a query that moved");
+  assert.deepEqual(client.progress, { version: 4, ageMs: 0 });
+});
+
 test("a crashed or closed channel is joined again", async (t) => {
   const { server, client } = await open(t);
   const first = await server.accept();

@@ -25,6 +25,8 @@ class Peer {
   /** Every event received, in order, heartbeats left out. */
   events = [];
   heartbeats = 0;
+  /** What heartbeats are answered with; nothing at first. */
+  progress = undefined;
   closed = false;
 
   constructor(socket, request) {
@@ -34,7 +36,14 @@ class Peer {
     socket.on("close", () => (this.closed = true));
     socket.on("message", (data) => {
       const [joinRef, ref, topic, event, payload] = JSON.parse(data);
-      if (event === "heartbeat") return void (this.heartbeats += 1);
+      if (event === "heartbeat") {
+        this.heartbeats += 1;
+        if (this.progress) {
+          const payload = { status: "ok", response: this.progress };
+          this.#socket.send(JSON.stringify([null, ref, "phoenix", "phx_reply", payload]));
+        }
+        return;
+      }
       if (event === "phx_join") Object.assign(this, { joinRef, topic });
       this.events.push(event);
       this.#unread.push({ ref, event, payload });

@@ -241,7 +241,7 @@ impl<F: Feed> Driver<F> {
         self.engine.finish();
         self.changes.publish(&tick, touched);
         self.feed.end(Outcome::Done).await;
-        self.pulse.ended(began);
+        self.pulse.ended(began, self.engine.version());
         self.retain(&tick);
         self.count(&tick);
         Ok(!tick.touched.is_empty())

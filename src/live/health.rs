@@ -9,6 +9,8 @@ use std::sync::PoisonError;
 use std::time::Duration;
 use std::time::Instant;
 
+use super::step::Version;
+
 /// Whether live results are current.
 ///
 /// Whatever it is, each result is exact at some committed state; this tells whether that state is
@@ -28,6 +30,15 @@ pub enum Health {
     Reloading,
 }
 
+/// How far live results are: what tells a quiet database from an engine that stands still.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// The version of the newest state that was looked at.
+    pub(crate) version: Version,
+    /// How long ago the look at it began: nothing that was committed before is missing.
+    pub(crate) age: Duration,
+}
+
 /// How many heartbeats may pass without a look that succeeded, and the least that this comes to:
 /// guesses that let a busy machine be late.
 const PATIENCE: u32 = 3;
@@ -44,6 +55,8 @@ pub(crate) struct Pulse {
 struct State {
     /// When the newest look that succeeded began.
     looked: Instant,
+    /// The version it led to.
+    version: Version,
     is_failing: bool,
     is_reloading: bool,
 }
@@ -51,7 +64,7 @@ struct State {
 impl Pulse {
     /// The pulse of an engine that has yet to look.
     pub(crate) fn new(heartbeat: Duration, now: Instant) -> Self {
-        let state = State { looked: now, is_failing: false, is_reloading: true };
+        let state = State { looked: now, version: 0, is_failing: false, is_reloading: true };
         Self { heartbeat, state: Mutex::new(state) }
     }
 
@@ -59,9 +72,15 @@ impl Pulse {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A tick that began at `looked` came to its end.
-    pub(crate) fn ended(&self, looked: Instant) {
-        *self.state() = State { looked, is_failing: false, is_reloading: false };
+    /// A tick that began at `looked` came to its end, at `version`.
+    pub(crate) fn ended(&self, looked: Instant, version: Version) {
+        *self.state() = State { looked, version, is_failing: false, is_reloading: false };
+    }
+
+    /// What the newest look came to, as of `now`.
+    pub(crate) fn progress(&self, now: Instant) -> Progress {
+        let state = self.state();
+        Progress { version: state.version, age: now.saturating_duration_since(state.looked) }
     }
 
     /// A tick broke off.
@@ -101,10 +120,10 @@ mod tests {
         let at = |seconds| started + Duration::from_secs(seconds);
         let pulse = Pulse::new(Duration::from_secs(1), started);
         assert_eq!(pulse.health(at(9)), Health::Reloading);
-        pulse.ended(at(10));
+        pulse.ended(at(10), 10);
         assert_eq!(pulse.health(at(13)), Health::Healthy);
         assert_eq!(pulse.health(at(14)), Health::Behind(Duration::from_secs(4)));
-        pulse.ended(at(15));
+        pulse.ended(at(15), 15);
         assert_eq!(pulse.health(at(15)), Health::Healthy);
         pulse.broke_off();
         assert_eq!(pulse.health(at(16)), Health::Behind(Duration::from_secs(1)));
@@ -112,7 +131,9 @@ mod tests {
         assert_eq!(pulse.health(at(17)), Health::Reloading);
         pulse.broke_off();
         assert_eq!(pulse.health(at(18)), Health::Behind(Duration::from_secs(3)));
-        pulse.ended(at(19));
+        pulse.ended(at(19), 19);
         assert_eq!(pulse.health(at(19)), Health::Healthy);
+        let progress = Progress { version: 19, age: Duration::from_secs(2) };
+        assert_eq!(pulse.progress(at(21)), progress);
     }
 }

@@ -64,6 +64,7 @@ use self::feed::LogFeed;
 use self::feed::retention::Retention;
 use self::feed::wake::Doorbell;
 pub use self::health::Health;
+use self::health::Progress;
 use self::health::Pulse;
 use self::plan::LivePlan;
 pub use self::plan::{Explanation, Tier};
@@ -233,6 +234,11 @@ impl Live {
     /// ```
     pub fn health(&self) -> Health {
         self.shared.pulse.health(Instant::now())
+    }
+
+    /// How far the engine is.
+    pub(crate) fn progress(&self) -> Progress {
+        self.shared.pulse.progress(Instant::now())
     }
 
     /// What the engine did so far, and what it holds.

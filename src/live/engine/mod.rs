@@ -200,6 +200,11 @@ impl Engine {
         }
     }
 
+    /// The version that all results are at.
+    pub(crate) fn version(&self) -> Version {
+        self.version
+    }
+
     /// How many results and clients there are.
     pub(crate) fn sizes(&self) -> (usize, usize) {
         (self.results.len(), self.clients.len())

@@ -238,7 +238,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     fn turn(&mut self, turn: Turn) -> ControlFlow<End> {
         match turn {
-            Turn::Text(text) => self.happen(Input::Text(&text)),
+            Turn::Text(text) => {
+                self.session.note(self.link.core.live.progress());
+                self.happen(Input::Text(&text))
+            }
             Turn::Binary(bytes) => self.happen(Input::Binary(&bytes)),
             Turn::Touched => self.happen(Input::Touched),
             Turn::Drained => ControlFlow::Continue(()),

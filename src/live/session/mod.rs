@@ -50,6 +50,7 @@ use self::request::Join;
 use self::text::Text;
 use self::voice::To;
 use self::voice::Voice;
+use crate::live::health::Progress;
 use crate::live::mailbox::Name;
 use crate::live::step::Step;
 use crate::live::step::Version;
@@ -73,6 +74,7 @@ pub(crate) struct Session {
     last_channel: ChannelId,
     /// When the client was heard last.
     heard: Duration,
+    progress: Progress,
 }
 
 impl Session {
@@ -86,7 +88,13 @@ impl Session {
             channels: Vec::new(),
             last_channel: 0,
             heard: Duration::ZERO,
+            progress: Progress::default(),
         }
+    }
+
+    /// Learns how far the engine is, which is what heartbeats are answered with.
+    pub(crate) fn note(&mut self, progress: Progress) {
+        self.progress = progress;
     }
 
     /// When it wants to hear of time next.
@@ -143,7 +151,7 @@ impl Session {
     fn route(&mut self, now: Duration, frame: Frame) {
         if frame.topic == PHOENIX && frame.event == "heartbeat" {
             let to = To { join_ref: &Json::Null, reference: &frame.reference, topic: PHOENIX };
-            return self.voice.ok(to);
+            return self.voice.beat(to, self.progress);
         }
         if frame.event == "phx_join" {
             return self.join(now, frame);

@@ -8,6 +8,7 @@ use super::encode::Head;
 use super::frame::Vsn;
 use super::refusal::Refusal;
 use super::text::Text;
+use crate::live::health::Progress;
 use crate::value::Json;
 
 /// Collects what a session has to say and to ask.
@@ -56,6 +57,14 @@ impl Voice {
     /// A reply that has nothing to say but yes.
     pub(super) fn ok(&mut self, to: To<'_>) {
         self.reply(to, "ok", |out| out.push_str("{}"));
+    }
+
+    /// The reply to a heartbeat: the version of the newest state that was looked at, and how many
+    /// milliseconds ago that was.
+    pub(super) fn beat(&mut self, to: To<'_>, progress: Progress) {
+        let Progress { version, age } = progress;
+        let age = age.as_millis();
+        self.reply(to, "ok", |out| out.push_str(&format!(r#"{{"v":{version},"age":{age}}}"#)));
     }
 
     /// A reply that says no.

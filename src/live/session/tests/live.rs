@@ -143,7 +143,7 @@ fn a_handler_that_panics_ends_its_channel_only() {
         <- ["8","8","live:1","phx_error",{"reason":"channel_crash"}]
         engine close
         -> [null,"10","phoenix","heartbeat",{}]
-        <- [null,"10","phoenix","phx_reply",{"status":"ok","response":{}}]
+        <- [null,"10","phoenix","phx_reply",{"status":"ok","response":{"v":0,"age":0}}]
         "#,
     );
 }

@@ -7,15 +7,26 @@ fn heartbeats_come_back_with_their_ref_as_it_was() {
     talk(
         r#"
         -> [null,"13","phoenix","heartbeat",{}]
-        <- [null,"13","phoenix","phx_reply",{"status":"ok","response":{}}]
+        <- [null,"13","phoenix","phx_reply",{"status":"ok","response":{"v":0,"age":0}}]
         -> [null,3,"phoenix","heartbeat",{}]
-        <- [null,3,"phoenix","phx_reply",{"status":"ok","response":{}}]
+        <- [null,3,"phoenix","phx_reply",{"status":"ok","response":{"v":0,"age":0}}]
         -> [null,0,"phoenix","heartbeat",{}]
-        <- [null,0,"phoenix","phx_reply",{"status":"ok","response":{}}]
+        <- [null,0,"phoenix","phx_reply",{"status":"ok","response":{"v":0,"age":0}}]
         -> [null,null,"phoenix","heartbeat",{}]
-        <- [null,null,"phoenix","phx_reply",{"status":"ok","response":{}}]
+        <- [null,null,"phoenix","phx_reply",{"status":"ok","response":{"v":0,"age":0}}]
         "#,
     );
+}
+
+/// What tells a quiet database from a server that stands still.
+#[test]
+fn heartbeats_are_answered_with_how_far_the_engine_is() {
+    let mut stage = Stage::new(Vsn::V2, true);
+    stage.session.note(Progress { version: 104, age: Duration::from_micros(37_900) });
+    stage.input(Input::Text(r#"[null,"1","phoenix","heartbeat",{}]"#));
+    let answer =
+        r#"[null,"1","phoenix","phx_reply",{"status":"ok","response":{"v":104,"age":37}}]"#;
+    assert_eq!(stage.seen, format!("<- {answer}\n"));
 }
 
 #[test]
@@ -125,7 +136,7 @@ fn the_first_serializer_has_objects_and_no_join_refs() {
     talk_v1(
         r#"
         -> {"event":"heartbeat","payload":{},"topic":"phoenix","ref":null,"join_ref":null}
-        <- {"topic":"phoenix","event":"phx_reply","ref":null,"payload":{"status":"ok","response":{}}}
+        <- {"topic":"phoenix","event":"phx_reply","ref":null,"payload":{"status":"ok","response":{"v":0,"age":0}}}
         -> {"event":"phx_join","topic":"live:a","ref":0,"payload":{}}
         <- {"topic":"live:a","event":"phx_reply","ref":0,"payload":{"status":"ok","response":{"proto":1,"v":1,"queries":{}}}}
         -> {"event":"phx_join","topic":"live:a","ref":1,"payload":{}}
@@ -153,7 +164,7 @@ fn a_silent_client_is_let_go() {
         r#"
         ! at 59
         -> [null,"1","phoenix","heartbeat",{}]
-        <- [null,"1","phoenix","phx_reply",{"status":"ok","response":{}}]
+        <- [null,"1","phoenix","phx_reply",{"status":"ok","response":{"v":0,"age":0}}]
         ! at 100
         ! touched
         ! at 159
@@ -187,7 +198,7 @@ fn binary_messages_are_answered_or_passed_over() {
             &format!(
                 r#"<- ["4","11","live:a","phx_reply",{{"status":"error","response":{unknown}}}]"#
             ),
-            r#"<- [null,"12","phoenix","phx_reply",{"status":"ok","response":{}}]"#,
+            r#"<- [null,"12","phoenix","phx_reply",{"status":"ok","response":{"v":0,"age":0}}]"#,
             "",
         ]
         .join("\n")
