@@ -65,14 +65,15 @@ export function applyOps(before, ops) {
         break;
       }
       case "/": {
-        // Inside a row: the rows that hang on it under a name, whose keys are in one of their fields.
+        // Inside a row: the rows that hang on it under a name, whose keys are in one of their fields; or the only one.
         const [, key, name, field, inside] = op;
         const at = find(key);
         const row = /** @type {Row} */ (rows[at]);
-        const hung = /** @type {Row[]} */ (row[name]);
+        const isOne = !Array.isArray(row[name]);
+        const hung = /** @type {Row[]} */ (isOne ? [row[name]] : row[name]);
         const below = { keys: hung.map((one) => /** @type {Key} */ (one[field])), rows: hung };
         const changed = applyOps(below, inside);
-        if (changed !== below) rows[at] = { ...row, [name]: changed.rows };
+        if (changed !== below) rows[at] = { ...row, [name]: isOne ? changed.rows[0] : changed.rows };
         break;
       }
       case ">": {

@@ -73,7 +73,7 @@ pub(crate) fn run(report: &mut Report, most: u64) {
 }
 
 const HOW_JOINED: &str = "\
-1,000 live results of each shape (10 rows to a user, 10 users to a team), measured as under *scale*. *Tick*: one change, whole
+1,000 live results of each shape (10 rows to a user, 40 under a tree, 10 users to a team), measured as under *scale*. *Tick*: one change, whole
 with every question to the database. *Plain*: one run of the same query through the repo. *Ratio*: what running all 1,000
 again would take to what the tick takes. Microseconds, medians.";
 
@@ -92,14 +92,15 @@ pub(crate) fn joins(report: &mut Report, cluster: &Cluster) {
         "else",
     ]);
     for database in ["PostgreSQL", "SQLite"] {
-        for shape in [Shape::Window, Shape::Join, Shape::Aggregate] {
+        for shape in [Shape::Window, Shape::Join, Shape::Aggregate, Shape::Tree] {
             let scratch = Scratch::new();
             let created = (database == "PostgreSQL").then(|| cluster.create_database());
             let url = match &created {
                 Some(database) => database.url().to_owned(),
                 None => format!("sqlite://{}", scratch.path().join("many.db").display()),
             };
-            let (figures, others) = measure(shape, INSTANCES, 10, &url);
+            let (figures, others) =
+                measure(shape, INSTANCES, if shape == Shape::Tree { 40 } else { 10 }, &url);
             let Figures { engine, tick, client: [half, most], plain, .. } = figures;
             #[expect(clippy::cast_precision_loss, reason = "it is small")]
             let ratio = plain * INSTANCES as f64 / tick;

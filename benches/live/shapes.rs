@@ -13,6 +13,8 @@ pub(crate) struct User {
     pub(crate) id: i64,
     pub(crate) team_id: i64,
     pub(crate) name: String,
+    #[schema(has_many)]
+    pub(crate) items: HasMany<Item>,
 }
 
 /// Something somebody has.
@@ -38,10 +40,13 @@ pub(crate) enum Shape {
     Join,
     /// Count and sum by kind, of one user.
     Aggregate,
+    /// One user with the twenty greatest items, each with whom it belongs to.
+    Tree,
 }
 
 impl Shape {
-    pub(crate) const ALL: [Self; 4] = [Self::Rows, Self::Window, Self::Join, Self::Aggregate];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Rows, Self::Window, Self::Join, Self::Aggregate, Self::Tree];
 
     /// What one process tells the other.
     pub(crate) fn word(self) -> &'static str {
@@ -50,6 +55,7 @@ impl Shape {
             Self::Window => "window",
             Self::Join => "join",
             Self::Aggregate => "aggregate",
+            Self::Tree => "tree",
         }
     }
 
@@ -59,6 +65,7 @@ impl Shape {
             Self::Window => "`user_id = $1 order by score desc limit 10`",
             Self::Join => "items and users of `team_id = $1`",
             Self::Aggregate => "`count, sum … user_id = $1 group by kind`",
+            Self::Tree => "a user with 20 items of 40, each with its user",
         }
     }
 
@@ -69,6 +76,7 @@ impl Shape {
             Self::Window => greatest(number).ast().clone(),
             Self::Join => of_team(number).ast().clone(),
             Self::Aggregate => sums(number).ast().clone(),
+            Self::Tree => with_items(number).ast().clone(),
         }
     }
 
@@ -83,13 +91,14 @@ impl Shape {
             Self::Window => repo.all(greatest(number)).await?.len(),
             Self::Join => repo.all(of_team(number)).await?.len(),
             Self::Aggregate => repo.all(sums(number)).await?.len(),
+            Self::Tree => repo.all(with_items(number)).await?.len(),
         })
     }
 
     /// How many users it takes for so many results.
     fn users(self, results: u64) -> u64 {
         match self {
-            Self::Rows | Self::Window | Self::Aggregate => results,
+            Self::Rows | Self::Window | Self::Aggregate | Self::Tree => results,
             Self::Join => results * TEAM,
         }
     }
@@ -113,6 +122,13 @@ fn of_team(team: i64) -> Query<(Item, User), (i64, i64, String)> {
 
 fn sums(user: i64) -> Query<Item, (i64, i64, Option<i64>)> {
     own(user).group_by(|i| i.kind).select(|i| (i.kind, i.id.count(), i.score.sum()))
+}
+
+fn with_items(user: i64) -> Query<User> {
+    let greatest = from::<Item>().order_by(|i| (i.score.desc(), i.id.desc())).limit(20);
+    from::<User>()
+        .filter(|u| u.id.eq(user))
+        .preload(User::items.query(greatest.preload(Item::user)))
 }
 
 /// Makes the tables for so many results, each user with so many items, and watches them.

@@ -30,7 +30,7 @@ pub(crate) fn rows(view: &View, rows: &[Keyed]) -> (String, String) {
 
 /// A JSON array of operations: `["+",key,row,after]`, `["~",key,{…}]`, `[">",key,after]`,
 /// `["-",key]`; and `["/",key,name,field,[…]]`, which applies operations to the rows that hang on a
-/// row under `name`, and whose keys are in `field`. Whoever applies them takes `+` for a key that is
+/// row under `name`, or to the only one there, and whose keys are in `field`. Whoever applies them takes `+` for a key that is
 /// there as a row in its place, and finds the keys of all others.
 pub(crate) fn ops(view: &View, ops: &[Op]) -> String {
     let mut out = String::from("[");

@@ -183,11 +183,10 @@ impl Engine {
             forest.set_roots(tree, *id, &held, &rows.iter());
         }
         let moved = forest.take(&edges, read);
+        let read: HashSet<ResultId, RandomState> = roots.iter().map(|(id, _)| *id).collect();
         let mut whole: Vec<(ResultId, Vec<Row>)> = Vec::new();
-        for id in &moved.results {
-            if let Some(result) = self.results.get(id)
-                && !roots.iter().any(|(read, _)| read == id)
-            {
+        for id in moved.results.difference(&read) {
+            if let Some(result) = self.results.get(id) {
                 let rows = result.rows.shown(&plan).iter();
                 let rows = rows.map(|keyed| forest.hang_again(tree, keyed.row.clone(), &moved));
                 whole.push((*id, rows.collect()));

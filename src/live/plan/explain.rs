@@ -18,7 +18,7 @@ pub struct Explanation {
     /// The tables whose changes can touch it.
     pub tables: Vec<&'static str>,
     /// The column whose values, equal or within bounds, route changes to it; every change of the tables goes to it if
-    /// `None`.
+    /// `None`. Of a tree, the column of the roots: what hangs on them is found by the values and keys that lead there.
     pub anchor: Option<&'static str>,
     /// The rows held behind the window.
     pub overscan: Option<u64>,

@@ -82,11 +82,14 @@ impl Level {
             for column in columns {
                 let edge = column.checked_sub(self.start).map(|edge| &self.edges[edge]);
                 match (edge, before) {
-                    (Some(edge), Some(before)) if !edge.is_one && edge.key().is_some() => {
-                        let ops_inside = edge.below.diff(
-                            &edge.keyed(&before.values()[column]),
-                            &edge.keyed(&new.row.values()[column]),
-                        );
+                    (Some(edge), Some(before)) if edge.key().is_some() => {
+                        let old_below = edge.keyed(&before.values()[column]);
+                        let new_below = edge.keyed(&new.row.values()[column]);
+                        if edge.is_one && !is_same_one(&old_below, &new_below) {
+                            rest.push(column);
+                            continue;
+                        }
+                        let ops_inside = edge.below.diff(&old_below, &new_below);
                         ops.push(Op::Inside { new: new.clone(), column, ops: ops_inside });
                     }
                     _ => rest.push(column),
@@ -98,6 +101,11 @@ impl Level {
         }
         ops
     }
+}
+
+/// True where the only row is still the only one.
+fn is_same_one(old: &[Keyed], new: &[Keyed]) -> bool {
+    matches!((old, new), ([old], [new]) if old.key == new.key)
 }
 
 /// A row of a level with what hangs on it.

@@ -35,27 +35,27 @@ impl Roots {
     }
 
     /// Takes the rows that the question was answered with, and returns the steps to them.
-    pub(crate) fn replace(&mut self, plan: &LivePlan, rows: Vec<Keyed>) -> Vec<Op> {
+    pub(crate) fn replace(&mut self, plan: &LivePlan, mut rows: Vec<Keyed>) -> Vec<Op> {
         self.is_touched = false;
-        self.redraw(plan, rows)
-    }
-
-    /// Takes rows as they are now, and returns the steps to them.
-    pub(crate) fn redraw(&mut self, plan: &LivePlan, mut rows: Vec<Keyed>) -> Vec<Op> {
         if plan.is_by_key() {
             // The question leaves the order open; the key closes it for all clients alike.
             rows.sort_unstable_by(|left, right| left.key.cmp(&right.key));
         }
-        let ops = match &plan.tree {
-            Some(tree) => tree.diff(&self.rows, &rows),
-            None => Vec::new(),
-        };
         if plan.is_led {
             let keys: HashSet<Key, RandomState> =
                 rows.iter().map(|keyed| keyed.key.clone()).collect();
             self.moved.extend(self.keys.symmetric_difference(&keys).cloned());
             self.keys = keys;
         }
+        self.redraw(plan, rows)
+    }
+
+    /// Takes the same rows with other rows on them, and returns the steps to them.
+    pub(crate) fn redraw(&mut self, plan: &LivePlan, rows: Vec<Keyed>) -> Vec<Op> {
+        let ops = match &plan.tree {
+            Some(tree) => tree.diff(&self.rows, &rows),
+            None => Vec::new(),
+        };
         self.rows = rows;
         ops
     }

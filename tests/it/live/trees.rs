@@ -196,23 +196,39 @@ async fn a_patch_reaches_inside(repo: &Repo) {
     let client = live.client().await.unwrap();
     let wanted = Wanted { name: "rooms".into(), ast: rooms().ast().clone(), since: None };
     within("the request", BOUND, client.add(0, vec![wanted])).await.unwrap();
-    let steps = loop {
-        match within("an event", BOUND, client.next()).await {
-            Event::Loaded { .. } => {
-                let script = "insert into notes values (7, 2, 1, 5)";
+    let told = async |script: &str| {
+        let mut is_written = false;
+        let steps = loop {
+            if !is_written && !script.is_empty() {
                 repo.batch_sql(script).await.unwrap();
+                is_written = true;
             }
-            Event::Moved { steps, .. } => break steps,
-            Event::Reset { .. } | Event::Reached { .. } | Event::Lagged => {}
-            Event::Closed => panic!("the engine has stopped"),
-        }
+            match within("an event", BOUND, client.next()).await {
+                Event::Loaded { .. } => break Vec::new(),
+                Event::Moved { steps, .. } => break steps,
+                Event::Reset { .. } | Event::Reached { .. } | Event::Lagged => {}
+                Event::Closed => panic!("the engine has stopped"),
+            }
+        };
+        steps.into_iter().next().map(|(_, step)| step)
     };
-    let [(_, step)] = &steps[..] else { panic!("{steps:?}") };
+    assert!(told("").await.is_none());
+    let step = told("insert into notes values (7, 2, 1, 5)").await.unwrap();
     let [Op::Inside { ops, .. }] = &step.ops[..] else { panic!("{:?}", step.ops) };
     assert!(matches!(ops[..], [Op::Insert { after: None, .. }]), "{ops:?}");
     assert_eq!(
         step.json().as_str(),
         r#"[["/",2,"notes","id",[["+",7,{"id":7,"room_id":2,"author_id":1,"rank":5,"author":{"id":1,"name":"ada"}},null]]]]"#
+    );
+    let step = told("update people set name = 'eva' where id = 1").await.unwrap();
+    assert_eq!(
+        step.json().as_str(),
+        r#"[["/",2,"notes","id",[["/",7,"author","id",[["~",1,{"name":"eva"}]]]]]]"#
+    );
+    let step = told("update notes set author_id = null where id = 7").await.unwrap();
+    assert_eq!(
+        step.json().as_str(),
+        r#"[["/",2,"notes","id",[["~",7,{"author_id":null,"author":null}]]]]"#
     );
 }
 
