@@ -107,6 +107,7 @@ const PURE: &[&str] = &[
     "src/live/engine/returns.rs",
     "src/live/engine/tell.rs",
     "src/live/engine/trees.rs",
+    "src/live/feed/attention.rs",
     "src/live/feed/snapshot.rs",
     "src/live/patch.rs",
     "src/live/plan/admit.rs",

@@ -7,6 +7,7 @@ use std::time::Instant;
 use recto::adapter::Statement;
 use recto::live::feed::Feed;
 use recto::live::feed::Keys;
+use recto::live::feed::Order;
 use recto::live::feed::Outcome;
 use recto::live::feed::Tick;
 use recto::prelude::*;
@@ -78,6 +79,10 @@ impl<F: Feed> Feed for Timed<F> {
         let rows = self.inner.rows(table, keys).await;
         self.reads += began.elapsed();
         rows
+    }
+
+    async fn arrange(&mut self, order: Order) -> Result<Option<u64>, Error> {
+        self.inner.arrange(order).await
     }
 
     async fn end(&mut self, outcome: Outcome) {

@@ -33,6 +33,7 @@ use super::feed::Keys;
 use super::feed::News;
 use super::feed::Outcome;
 use super::feed::Tick;
+use super::feed::attention::Attention;
 use super::feed::retention::Retention;
 use super::feed::retention::remove_before;
 use super::feed::source::plain;
@@ -76,6 +77,9 @@ pub(crate) struct Driver<F> {
     pub(crate) counters: Arc<Counters>,
     /// A heartbeat brought news, and no doorbell rang since.
     pub(crate) unannounced: bool,
+    pub(crate) attention: Attention,
+    /// What the times of `attention` are since.
+    pub(crate) started: Instant,
 }
 
 /// What can wake the driver.
@@ -83,6 +87,8 @@ enum Wake {
     Command(Command),
     Rung,
     Heartbeat,
+    /// Nobody rings, or not all do.
+    Look,
     Loaded(Box<Ended>),
     Stopped,
 }
@@ -114,8 +120,11 @@ impl<F: Feed> Driver<F> {
                 }
                 Wake::Rung => {
                     self.unannounced = false;
+                    let now = self.started.elapsed();
+                    self.attention.rang(now, self.doorbell.rings());
                     true
                 }
+                Wake::Look => true,
                 Wake::Heartbeat => {
                     is_heartbeat = true;
                     self.heartbeat();
@@ -135,6 +144,7 @@ impl<F: Feed> Driver<F> {
                 continue;
             }
             let began = Instant::now();
+            let was_listening = self.attention.is_listening();
             let ticked = self.tick().await;
             let lag = match self.pulse.health(std::time::Instant::now()) {
                 Health::Healthy | Health::Reloading => Duration::ZERO,
@@ -144,7 +154,9 @@ impl<F: Feed> Driver<F> {
             match ticked {
                 Ok(has_news) => {
                     failures = 0;
-                    self.unannounced |= is_heartbeat && has_news;
+                    // What the tick found to be read too early is read again.
+                    self.start_loads();
+                    self.unannounced |= is_heartbeat && has_news && was_listening;
                 }
                 Err(error) => {
                     failures += 1;
@@ -155,10 +167,12 @@ impl<F: Feed> Driver<F> {
     }
 
     async fn wake(&mut self, heartbeat: &mut Interval) -> Wake {
+        let look = self.attention.next().map(|next| tokio::time::sleep_until(self.started + next));
         tokio::select! {
             command = self.commands.recv() => command.map_or(Wake::Stopped, Wake::Command),
             () = self.doorbell.rung() => Wake::Rung,
             _ = heartbeat.tick() => Wake::Heartbeat,
+            () = async { look.expect("it is asked for first").await }, if look.is_some() => Wake::Look,
             Some(ended) = self.loads.join_next() => {
                 // Loads catch their panics, and nobody aborts them.
                 ended.map_or(Wake::Rung, |ended| Wake::Loaded(Box::new(ended)))
@@ -218,7 +232,8 @@ impl<F: Feed> Driver<F> {
 
     /// One tick; says whether it brought news.
     async fn tick(&mut self) -> Result<bool> {
-        let began = Instant::now().into_std();
+        let began = Instant::now();
+        let is_ours = self.doorbell.is_ours();
         let mut tick = self.feed.tick().await?;
         if tick.news == News::Lost {
             self.pulse.reloads();
@@ -241,10 +256,28 @@ impl<F: Feed> Driver<F> {
         self.engine.finish();
         self.changes.publish(&tick, touched);
         self.feed.end(Outcome::Done).await;
-        self.pulse.ended(began, self.engine.version());
+        self.pulse.ended(began.into_std(), self.engine.version());
         self.retain(&tick);
         self.count(&tick);
-        Ok(!tick.touched.is_empty())
+        let has_news = !tick.touched.is_empty();
+        self.attend(began, &tick, is_ours).await?;
+        Ok(has_news)
+    }
+
+    /// Sees to it that others ring when they write, or that we look.
+    async fn attend(&mut self, began: Instant, tick: &Tick, is_ours: bool) -> Result<()> {
+        let Some(order) = self.attention.ticked(began - self.started, tick, is_ours) else {
+            return Ok(());
+        };
+        match self.feed.arrange(order).await {
+            Ok(mark) => self.attention.arranged(mark),
+            Err(error) if error.kind() == ErrorKind::Invalid => {
+                tracing::warn!(error = %error.chain(), "others are not told whether to ring");
+                self.attention.refused();
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     fn count(&self, tick: &Tick) {

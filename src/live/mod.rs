@@ -61,6 +61,7 @@ use self::engine::Setting;
 pub use self::feed::ChangeLog;
 use self::feed::Feed;
 use self::feed::LogFeed;
+use self::feed::attention::Attention;
 use self::feed::retention::Retention;
 use self::feed::wake::Doorbell;
 pub use self::health::Health;
@@ -172,6 +173,7 @@ impl Live {
         let pulse = Arc::new(Pulse::new(config.heartbeat, Instant::now()));
         let (leavers, changes) = (Arc::<Leavers>::default(), Changes::new());
         let counters = Arc::<Counters>::default();
+        let attention = Attention::new(config.heartbeat);
         let driver = Driver {
             engine: Engine::new(setting, node, watched),
             feed,
@@ -189,6 +191,8 @@ impl Live {
             unreadable: Vec::new(),
             counters: Arc::clone(&counters),
             unannounced: false,
+            attention,
+            started: tokio::time::Instant::now(),
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(driver.run());

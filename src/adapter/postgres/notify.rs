@@ -21,8 +21,11 @@ use tokio_postgres::AsyncMessage;
 use tokio_postgres::Client;
 use tokio_postgres::Config;
 use tokio_postgres::Connection;
+use tokio_postgres::Error as DriverError;
 use tokio_postgres::NoTls;
 use tokio_postgres::Socket;
+#[cfg(feature = "live")]
+use tokio_postgres::Statement as Prepared;
 use tokio_postgres::tls::NoTlsStream;
 
 use super::code;
@@ -141,17 +144,39 @@ impl Listener {
     ///
     /// [`Unavailable`](crate::ErrorKind::Unavailable) when the connection was lost.
     pub async fn notify(&self) -> Result<()> {
-        self.client.batch_execute(&self.ring).await.map_err(|error| {
-            // Ringing twice does no harm, so that doubt is none.
-            let what = "could not notify over PostgreSQL".to_owned();
-            code::error(error, what, Effect::None, Duration::ZERO)
-        })
+        self.client.batch_execute(&self.ring).await.map_err(failed)
+    }
+
+    /// A statement for [`Listener::run`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Listener::notify`].
+    #[cfg(feature = "live")]
+    pub(crate) async fn prepare(&self, sql: &str) -> Result<Prepared> {
+        self.client.prepare(sql).await.map_err(failed)
+    }
+
+    /// Runs a statement that may ring, and does no harm when it is run twice.
+    ///
+    /// # Errors
+    ///
+    /// As [`Listener::notify`].
+    #[cfg(feature = "live")]
+    pub(crate) async fn run(&self, statement: &Prepared) -> Result<()> {
+        self.client.execute(statement, &[]).await.map(drop).map_err(failed)
     }
 
     /// The server process of this connection.
     pub fn pid(&self) -> i32 {
         self.pid
     }
+}
+
+/// Ringing twice does no harm, so that doubt is none.
+fn failed(error: DriverError) -> Error {
+    let what = "could not notify over PostgreSQL".to_owned();
+    code::error(error, what, Effect::None, Duration::ZERO)
 }
 
 async fn drive(mut connection: Connection<Socket, NoTlsStream>, bell: Arc<Bell>) {

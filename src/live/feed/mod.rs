@@ -5,7 +5,9 @@
 //! rows, in one snapshot.
 
 mod ahead;
+pub(super) mod attention;
 mod log;
+mod postgres_bell;
 mod postgres_log;
 mod postgres_source;
 mod postgres_trigger;
@@ -21,6 +23,7 @@ use std::collections::HashSet;
 use std::future::Future;
 use std::sync::Arc;
 
+pub use self::attention::{Bell, Order};
 pub use self::log::{ChangeLog, watched};
 use self::snapshot::Position;
 pub use self::source::LogFeed;
@@ -43,6 +46,8 @@ pub struct Tick {
     /// Names the life of the database and the shape of its tables, for cursors: the same number on
     /// all nodes, and zero where nobody can tell.
     pub life: u64,
+    /// Whether writers ring, as it was when the tick began or a little later.
+    pub bell: Bell,
 }
 
 /// Whether the way from the last tick's state is known.
@@ -138,6 +143,16 @@ pub trait Feed: Send + 'static {
         _ = from;
         std::future::ready(Ok(None))
     }
+
+    /// Arranges with all writers whether they ring, between two ticks. For [`Order::Mark`] the
+    /// answer is a number that all transactions from before are below, and those from now on are
+    /// not.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](crate::ErrorKind::Invalid) when it may not be arranged, and those of
+    /// [`Feed::tick`].
+    fn arrange(&mut self, order: Order) -> impl Future<Output = Result<Option<u64>>> + Send;
 
     /// Ends the tick. With [`Outcome::Done`] the next one starts from its state, otherwise from
     /// the state before it once more.

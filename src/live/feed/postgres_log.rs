@@ -5,6 +5,7 @@
 
 use std::fmt::Write;
 
+use super::postgres_bell::CREATE;
 use super::postgres_trigger::function;
 use super::postgres_trigger::watch;
 use crate::adapter::sql::Dialect;
@@ -65,7 +66,7 @@ if to_regclass('recto.watched') is null then
 {TABLES}
 end if;
 end $install$;
-"
+{CREATE}"
     );
     for table in tables {
         script.push_str(&watch(table, dialect)?);

@@ -6,6 +6,8 @@
 
 use std::collections::BTreeSet;
 
+use super::attention::Bell;
+use super::postgres_bell;
 use super::snapshot::At;
 use super::snapshot::Position;
 use super::snapshot::Transactions;
@@ -35,7 +37,7 @@ const POSITION: &str = "select pg_current_snapshot()::text, coalesce(e.id::text,
 pub(super) const SYSTEM: &str = "select system_identifier::text from pg_control_system()";
 
 /// The state, which tables are watched, the children of those that are known, and the shape of all
-/// of them, and whether the triggers are on. What changes there may change rows without a word in
+/// of them, whether the triggers are on, and whether writers ring. What changes there may change rows without a word in
 /// the log.
 ///
 /// Where a table came to be written in ways that its triggers for statements do not see, each state
@@ -48,7 +50,8 @@ pub(super) const SYSTEM: &str = "select system_identifier::text from pg_control_
 ///
 /// It is asked in every tick and was most of what a tick cost: with two tables 0.14 ms of the
 /// database's time as a recursive query, 0.07 ms since it is told which children are known.
-const LOOK: &str = "select pg_current_snapshot()::text, coalesce(e.id::text, ''), \
+const LOOK: &str = concat!(
+    "select pg_current_snapshot()::text, coalesce(e.id::text, ''), \
     e.born::text, $3::text, f.xid::text, \
     (select coalesce(array_agg(relid), '{}')::text from recto.watched), \
     (select coalesce(array_agg(inhrelid), '{}')::text from pg_inherits \
@@ -65,8 +68,10 @@ const LOOK: &str = "select pg_current_snapshot()::text, coalesce(e.id::text, '')
                     exists (select from pg_subscription_rel s where s.srrelid = t.tgrelid))) \
                 then pg_current_snapshot()::text end) \
             from pg_trigger t where t.tgrelid = any($2::text::oid[]) \
-            and t.xmin <> '1'::xid and t.xmin <> '2'::xid)) \
-    from (values (1)) one left join recto.epoch e on true left join recto.floor f on true";
+            and t.xmin <> '1'::xid and t.xmin <> '2'::xid)), ",
+    postgres_bell::found!(),
+    " from (values (1)) one left join recto.epoch e on true left join recto.floor f on true"
+);
 
 const NEW: &str = "select tab, key::text from recto.changes where xid >= $1::text::xid8 \
     union all \
@@ -76,9 +81,10 @@ const NEW: &str = "select tab, key::text from recto.changes where xid >= $1::tex
 ///
 /// Its few statements are asked again and again, so they are planned once; the log is never
 /// analyzed, but its index is always right, so the planner may not scan; and no JIT, since the price
-/// the planner puts on a forbidden scan would have each look compiled, for 400 ms.
+/// the planner puts on a forbidden scan would have each look compiled, for 400 ms. What it writes is
+/// made good when it is lost, so nothing waits for the disk.
 pub(super) const SESSION: &str = "set recto.notify = 'off'; set jit = off; \
-    set plan_cache_mode = force_generic_plan; set enable_seqscan = off";
+    set synchronous_commit = off; set plan_cache_mode = force_generic_plan; set enable_seqscan = off";
 
 /// What other people's queries are planned with, until the end of the transaction.
 pub(super) const AS_USUAL: &str = "select set_config('plan_cache_mode', 'auto', true), \
@@ -184,6 +190,7 @@ pub(super) fn read(answers: Vec<Answer>, since: Option<&Position>) -> Result<Loo
         born: born.parse().unwrap_or(u64::MAX),
         fingerprint: format!("{:?} {:?} {}", tables.watched, tables.kin, rest(7)),
         tables,
+        bell: state.values().get(8).map_or(Bell::Given, postgres_bell::read),
         position,
         reaches_back,
         entries: answers.next().unwrap_or_default(),

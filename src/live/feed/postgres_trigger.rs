@@ -6,15 +6,19 @@
 //!
 //! The function runs as its owner, since a writer may have no rights on the schema `recto`. It names
 //! the schema of everything in it, operators included, so that a writer's search path decides
-//! nothing; setting a path of its own would cost it a fifth of its time. It notifies unless told not
-//! to by the setting `recto.notify`: processes that ring the bell themselves set it on their
-//! connections, and so may an administrator (`alter database … set recto.notify = 'off'`) where many
-//! foreign writers would queue behind the server's notify lock, or where transactions are prepared
-//! in two phases.
+//! nothing; setting a path of its own would cost it a fifth of its time. It notifies where a node asks
+//! for it (`postgres_bell.rs`), which none does while writers are many, unless told not to by the
+//! setting `recto.notify`: processes that ring the bell themselves set it on their connections, and so
+//! may an administrator (`alter database … set recto.notify = 'off'`) where transactions are prepared
+//! in two phases, which a `NOTIFY` forbids; those writers are found at heartbeats.
+//!
+//! It asks for the bell when it has written, so that its transaction has a number by then: who was
+//! silent is told from who rang by that number.
 //!
 //! **Invariant:** no plan in it depends on how many rows the first statement had: plans are kept,
 //! and a join that is right for one row takes hours for a million.
 
+use super::postgres_bell::IS_RUNG;
 use super::postgres_log::CHANNEL;
 use super::postgres_log::literal;
 use crate::adapter::sql::Dialect;
@@ -190,7 +194,8 @@ fn body(log: &str) -> String {
         "$recto$
 begin
 {log}
-    if coalesce(pg_catalog.current_setting('recto.notify', true), '') operator(pg_catalog.<>) 'off' then
+    if coalesce(pg_catalog.current_setting('recto.notify', true), '') operator(pg_catalog.<>) 'off'
+            and {IS_RUNG} then
         perform pg_catalog.pg_notify('{CHANNEL}', '');
     end if;
     return null;

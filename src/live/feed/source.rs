@@ -11,9 +11,11 @@ use std::hash::Hasher;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::Bell;
 use super::Feed;
 use super::Keys;
 use super::News;
+use super::Order;
 use super::Outcome;
 use super::Since;
 use super::Tick;
@@ -21,6 +23,7 @@ use super::ahead::Ahead;
 use super::ahead::PATIENCE;
 use super::log::is_postgres;
 use super::log::watched;
+use super::postgres_bell;
 use super::postgres_source;
 use super::postgres_source::Tables;
 use super::snapshot::Position;
@@ -58,6 +61,8 @@ pub(super) struct Look {
     pub(super) born: u64,
     /// Whether everything after the earlier state is still in the log.
     pub(super) reaches_back: bool,
+    /// Whether writers ring.
+    pub(super) bell: Bell,
     /// Table and key of each new row of the log.
     pub(super) entries: Vec<Row>,
 }
@@ -266,7 +271,7 @@ impl Feed for LogFeed {
         let life = look.life();
         self.reached = Some((look.position.clone(), look.fingerprint));
         let news = if is_known { News::Known } else { News::Lost };
-        Ok(Tick { position: look.position, news, touched, life })
+        Ok(Tick { position: look.position, news, touched, life, bell: look.bell })
     }
 
     async fn read(&mut self, mut statements: Vec<Statement>) -> Result<Vec<Vec<Row>>> {
@@ -325,6 +330,14 @@ impl Feed for LogFeed {
         // Who still ran when this life began may have logged before it, and that is lost.
         let is_known = look.reaches_back && look.born <= from && from <= look.position.reached();
         Ok(is_known.then(|| Since { life: look.life(), touched: touched(&look.entries) }))
+    }
+
+    async fn arrange(&mut self, order: Order) -> Result<Option<u64>> {
+        if !is_postgres(&self.repo) {
+            return Ok(None);
+        }
+        let answers = self.run(vec![postgres_bell::arrange(order)]).await?;
+        Ok(postgres_bell::read_mark(&answers))
     }
 
     async fn end(&mut self, outcome: Outcome) {

@@ -1,5 +1,6 @@
 //! One look at SQLite's log: one writer at a time, so that its order is the order of commits.
 
+use super::attention::Bell;
 use super::postgres_source::Tables;
 use super::snapshot::At;
 use super::snapshot::Position;
@@ -56,6 +57,7 @@ pub(super) fn read(answers: Vec<Answer>, since: Option<&Position>) -> Result<Loo
         fingerprint: version.to_string(),
         tables: Tables::default(),
         born: 0,
+        bell: Bell::Given,
         reaches_back,
         entries: answers.next().unwrap_or_default(),
     })

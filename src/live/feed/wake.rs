@@ -3,12 +3,17 @@
 //! **Invariant:** losing a ring costs at most a heartbeat, never a change.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::log::is_postgres;
+#[cfg(feature = "postgres")]
+use super::postgres_bell;
 #[cfg(feature = "postgres")]
 use super::postgres_log;
 use super::source::plain;
@@ -40,6 +45,10 @@ const AGAIN: Duration = Duration::from_millis(200);
 pub(crate) struct Doorbell {
     rung: Arc<Notify>,
     rehang: Arc<Notify>,
+    /// Rings of others.
+    others: Arc<AtomicU32>,
+    /// We committed something ourselves.
+    ours: Arc<AtomicBool>,
     _observer: Observer,
     /// Whoever listens to other processes, and rings for them.
     _tasks: JoinSet<()>,
@@ -51,9 +60,12 @@ impl Doorbell {
         let rung = Arc::new(Notify::new());
         let committed = Arc::new(Notify::new());
         let rehang = Arc::new(Notify::new());
+        let (others, ours) = (Arc::<AtomicU32>::default(), Arc::<AtomicBool>::default());
         let observer = {
             let (rung, committed) = (Arc::clone(&rung), Arc::clone(&committed));
+            let ours = Arc::clone(&ours);
             repo.on_commit(move |_| {
+                ours.store(true, Ordering::Relaxed);
                 rung.notify_one();
                 committed.notify_one();
             })
@@ -66,18 +78,29 @@ impl Doorbell {
             let connections = repo.pool().clone();
             connections.set_setting(NOTIFY, "off");
             let (rung, rehang) = (Arc::clone(&rung), Arc::clone(&rehang));
-            let bell = Bell { rung, committed, rehang, connections };
+            let others = Arc::clone(&others);
+            let bell = Bell { rung, committed, rehang, others, connections };
             tasks.spawn(bell.listen(repo.clone()));
         }
         if !is_postgres(repo) && repo.adapter().most(Access::Read) != Some(1) {
             tasks.spawn(watch_file(repo.clone(), Arc::clone(&rung), poll));
         }
-        Self { rung, rehang, _observer: observer, _tasks: tasks }
+        Self { rung, rehang, others, ours, _observer: observer, _tasks: tasks }
     }
 
     /// Waits for a ring; one that came before counts. Cancel safe.
     pub(crate) async fn rung(&self) {
         self.rung.notified().await;
+    }
+
+    /// How often others rang since this was asked last; many rings of one may count as one.
+    pub(crate) fn rings(&self) -> u32 {
+        self.others.swap(0, Ordering::Relaxed)
+    }
+
+    /// Whether this process committed anything since this was asked last.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.ours.swap(false, Ordering::Relaxed)
     }
 
     /// Hangs the bell anew: it did not ring when it should have.
@@ -97,6 +120,7 @@ struct Bell {
     rung: Arc<Notify>,
     committed: Arc<Notify>,
     rehang: Arc<Notify>,
+    others: Arc<AtomicU32>,
     /// The connections that it rings for.
     connections: Pool,
 }
@@ -133,14 +157,19 @@ impl Bell {
     /// Rings until the connection is lost, or is told to be.
     async fn hear(&self, mut listener: Listener, limit: Duration) -> Error {
         let own = listener.pid();
+        let ring = match answered(limit, listener.prepare(&postgres_bell::ring())).await {
+            Ok(ring) => ring,
+            Err(error) => return error,
+        };
         loop {
             let result = tokio::select! {
                 heard = listener.recv() => heard.map(|heard| {
                     if heard.from_pid != own {
+                        self.others.fetch_add(1, Ordering::Relaxed);
                         self.rung.notify_one();
                     }
                 }),
-                () = self.committed.notified() => answered(limit, listener.notify()).await,
+                () = self.committed.notified() => answered(limit, listener.run(&ring)).await,
                 () = self.rehang.notified() => {
                     return Error::new(ErrorKind::Stale, "it did not ring, and there was news");
                 }

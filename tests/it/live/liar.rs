@@ -19,9 +19,11 @@ use recto::adapter::postgres::Postgres;
 use recto::adapter::postgres::PostgresConnection;
 use recto::adapter::sql;
 use recto::error::Result;
+use recto::live::feed::Bell;
 use recto::live::feed::Feed;
 use recto::live::feed::Keys;
 use recto::live::feed::News;
+use recto::live::feed::Order;
 use recto::live::feed::Outcome;
 use recto::live::feed::Tick;
 use recto::live::feed::snapshot::At;
@@ -187,6 +189,7 @@ impl Feed for Liar {
         self.reached = Some(Place { transactions, last_number: *last_number });
         let entries = answers.next().map(|answer| answer.rows);
         Ok(Tick {
+            bell: Bell::Given,
             position: Position { epoch: text(epoch).into(), at },
             news: if entries.is_some() { News::Known } else { News::Lost },
             touched: touched(&entries.unwrap_or_default()),
@@ -213,6 +216,10 @@ impl Feed for Liar {
             effect: Effect::None,
         };
         Ok(self.read(vec![statement]).await?.pop().unwrap_or_default())
+    }
+
+    async fn arrange(&mut self, _: Order) -> Result<Option<u64>> {
+        Ok(None)
     }
 
     async fn end(&mut self, outcome: Outcome) {

@@ -8,6 +8,7 @@ use recto::adapter::Statement;
 use recto::error::Result;
 use recto::live::feed::Feed;
 use recto::live::feed::LogFeed;
+use recto::live::feed::Order;
 use recto::live::feed::Outcome;
 use recto::live::feed::Tick;
 use recto::live::mailbox::CAPACITY;
@@ -106,6 +107,11 @@ impl Feed for Stumbling {
     async fn rows(&mut self, table: &'static Table, keys: &HashSet<Key>) -> Result<Vec<Row>> {
         self.stones.step(Step::Rows)?;
         self.inner.rows(table, keys).await
+    }
+
+    async fn arrange(&mut self, order: Order) -> Result<Option<u64>> {
+        self.stones.step(Step::Tick)?;
+        self.inner.arrange(order).await
     }
 
     async fn end(&mut self, outcome: Outcome) {
