@@ -32,11 +32,12 @@ pub enum Health {
 
 /// How far live results are: what tells a quiet database from an engine that stands still.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Progress {
+#[non_exhaustive]
+pub struct Progress {
     /// The version of the newest state that was looked at.
-    pub(crate) version: Version,
+    pub version: Version,
     /// How long ago the look at it began: nothing that was committed before is missing.
-    pub(crate) age: Duration,
+    pub age: Duration,
 }
 
 /// How many heartbeats may pass without a look that succeeded, and the least that this comes to:

@@ -65,7 +65,7 @@ use self::feed::attention::Attention;
 use self::feed::retention::Retention;
 use self::feed::wake::Doorbell;
 pub use self::health::Health;
-use self::health::Progress;
+pub use self::health::Progress;
 use self::health::Pulse;
 use self::plan::LivePlan;
 pub use self::plan::{Explanation, Tier};
@@ -240,8 +240,24 @@ impl Live {
         self.shared.pulse.health(Instant::now())
     }
 
-    /// How far the engine is.
-    pub(crate) fn progress(&self) -> Progress {
+    /// How far the engine is: what tells a database in which nothing happens from an engine that cannot
+    /// see it. Clients of the server hear it with every heartbeat.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # recto::doctest::run(async |repo| {
+    /// # use recto::doctest::*;
+    /// # use recto::live::{ChangeLog, Live};
+    /// # use recto::prelude::*;
+    /// # ChangeLog::new([Room::table()]).install(&repo).await?;
+    /// # let live = Live::start(&repo).await?;
+    /// let progress = live.progress();
+    /// println!("version {} was current {:?} ago", progress.version, progress.age);
+    /// # Ok(())
+    /// # });
+    /// ```
+    pub fn progress(&self) -> Progress {
         self.shared.pulse.progress(Instant::now())
     }
 

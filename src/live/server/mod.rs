@@ -45,6 +45,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
+use tokio::net::TcpListener;
 use tokio::net::ToSocketAddrs;
 
 pub use self::connect::ConnectRequest;
@@ -289,6 +290,20 @@ impl<U: Any + Send + Sync> Server<U> {
     /// [`Invalid`](crate::ErrorKind::Invalid) when it cannot listen there.
     pub async fn bind(self, address: impl ToSocketAddrs) -> Result<Running> {
         Running::bind(self.into_handler(), address).await
+    }
+
+    /// Serves from now on those who come to `listener`: one that the system handed over, or one with
+    /// options of its own. Send buffers that it sets are those of each socket.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](crate::ErrorKind::Invalid) when the listener does not know its address.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn listen(self, listener: TcpListener) -> Result<Running> {
+        Running::listen(self.into_handler(), listener)
     }
 
     /// Listens on `address` and serves until the process is asked to end, then shuts down.

@@ -58,7 +58,11 @@ pub struct Running {
 impl Running {
     pub(super) async fn bind(handler: Handler, address: impl ToSocketAddrs) -> Result<Self> {
         let refused = |error| Error::invalid("could not listen on the address").caused_by(error);
-        let listener = TcpListener::bind(address).await.map_err(refused)?;
+        Self::listen(handler, TcpListener::bind(address).await.map_err(refused)?)
+    }
+
+    pub(super) fn listen(handler: Handler, listener: TcpListener) -> Result<Self> {
+        let refused = |error| Error::invalid("the listener has no address").caused_by(error);
         let address = listener.local_addr().map_err(refused)?;
         handler.tasks.start(accept(listener, handler.link()));
         tracing::info!(%address, "listening");

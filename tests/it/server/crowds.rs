@@ -59,6 +59,12 @@ impl Slow {
         }
     }
 
+    /// Reads a little of what is there, if anything is.
+    fn sip(&mut self, bytes: usize) {
+        // Those that were closed read nothing, or an error.
+        _ = self.stream.try_read(&mut vec![0; bytes]);
+    }
+
     /// The next frame, as text.
     async fn frame(&mut self) -> String {
         self.fill(|read| 2 <= read.len()).await;
@@ -140,8 +146,9 @@ async fn joined(at: SocketAddr, count: usize) -> Vec<Slow> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_slow_clients_cost_a_bounded_amount_and_miss_nothing() {
     let house = House::new().await;
-    let limits = Limits { stalled: Duration::from_mins(10), ..Limits::default() };
-    let running = house.run_with(limits).await;
+    let limits =
+        Limits { stalled: Duration::from_mins(10), all_bytes: 2 << 30, ..Limits::default() };
+    let running = house.run_narrow(limits);
     let slow = joined(running.local_addr(), 1000).await;
     let mut quick = Client::connect(running.local_addr()).await;
     quick.join().await;
@@ -151,14 +158,19 @@ async fn a_thousand_slow_clients_cost_a_bounded_amount_and_miss_nothing() {
     let quick = async {
         let mut shown = 0;
         while shown < count {
-            let diff = within("the quick one is served", LONG, quick.diff()).await;
-            shown += diff["q"]["a"].as_array().unwrap().len();
+            let heard = within("the quick one is served", LONG, quick.hear()).await;
+            // A machine that is busy may leave it behind.
+            if heard[3] == "reset" {
+                shown = heard[4]["queries"]["a"]["keys"].as_array().unwrap().len();
+            } else {
+                shown += heard[4]["q"]["a"].as_array().unwrap().len();
+            }
         }
     };
     tokio::join!(write(&house, 200, bytes), quick);
     let waiting = running.stats().waiting_bytes;
-    // What one write takes at most, and the step that goes beyond it.
-    assert!(waiting <= 1000 * (64 * 1024 + 2 * bytes), "{waiting} bytes wait");
+    // What one write takes at most, and the step that goes beyond it, with what is around the note.
+    assert!(waiting <= 1000 * (64 * 1024 + 3 * bytes), "{waiting} bytes wait");
     let shapes = house.live.shapes().await.unwrap();
     println!("{waiting} bytes wait for a thousand slow clients after {count} steps; {shapes:?}");
 
@@ -180,7 +192,7 @@ async fn when_too_much_waits_for_all_the_slowest_go_first() {
     let running = house.run_with(limits).await;
     let mut quick = Client::connect(running.local_addr()).await;
     quick.join().await;
-    let slow = joined(running.local_addr(), 4).await;
+    let mut slow = joined(running.local_addr(), 8).await;
     let body = "x".repeat(200_000);
     let mut written = 0;
     while running.stats().shed == 0 {
@@ -188,12 +200,17 @@ async fn when_too_much_waits_for_all_the_slowest_go_first() {
         assert!(written < 500, "nobody is shed: {:?}", running.stats());
         house.repo.insert(Note::of(7, &body)).await.unwrap();
         quick.diff().await;
+        // What waits for each is the rest of a frame: a byte or nearly all of it. They read a little,
+        // each another amount, so that there are rests of every size.
+        for (one, place) in slow.iter_mut().zip(1..) {
+            one.sip(place * 10_000);
+        }
     }
     let waiting = async || running.stats().waiting_bytes <= 500_000;
     eventually_eq("less waits than may", LONG, true, waiting).await;
     let stats = running.stats();
     assert_eq!(stats.shed, stats.slow);
-    assert!(stats.sockets < 5, "{stats:?}");
+    assert!(stats.sockets < 9, "{stats:?}");
     // The quick one is still there.
     house.repo.insert(Note::of(7, "last")).await.unwrap();
     quick.diff().await;

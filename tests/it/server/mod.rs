@@ -6,6 +6,7 @@
 mod crowds;
 mod inspector;
 
+use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -17,6 +18,7 @@ use futures::StreamExt;
 use recto::live::server::{ConnectRequest, Limits, Origins, Refusal, Running, Server};
 use recto::prelude::*;
 use serde_json::json;
+use tokio::net::TcpSocket;
 use tokio::net::TcpStream;
 use tokio_tungstenite::MaybeTlsStream;
 use tokio_tungstenite::WebSocketStream;
@@ -136,6 +138,14 @@ impl House {
 
     async fn run_with(&self, limits: Limits) -> Running {
         self.server(limits).bind("127.0.0.1:0").await.unwrap()
+    }
+
+    /// One whose sockets have little room in the system: 32 KiB, however much memory there is.
+    fn run_narrow(&self, limits: Limits) -> Running {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_send_buffer_size(16 * 1024).unwrap();
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        self.server(limits).listen(socket.listen(1024).unwrap()).unwrap()
     }
 }
 
