@@ -232,8 +232,16 @@ impl<F: Feed> Driver<F> {
 
     /// One tick; says whether it brought news.
     async fn tick(&mut self) -> Result<bool> {
-        let began = Instant::now();
         let is_ours = self.doorbell.is_ours();
+        let ticked = self.tick_through(is_ours).await;
+        if is_ours {
+            self.doorbell.tell_others();
+        }
+        ticked
+    }
+
+    async fn tick_through(&mut self, is_ours: bool) -> Result<bool> {
+        let began = Instant::now();
         let mut tick = self.feed.tick().await?;
         if tick.news == News::Lost {
             self.pulse.reloads();

@@ -70,12 +70,18 @@ const LOOK: &str = concat!(
             from pg_trigger t where t.tgrelid = any($2::text::oid[]) \
             and t.xmin <> '1'::xid and t.xmin <> '2'::xid)), ",
     postgres_bell::found!(),
-    " from (values (1)) one left join recto.epoch e on true left join recto.floor f on true"
+    // One statement less than if the log were asked by itself: a message costs more than its answer.
+    ", (select array_agg(tab || e'\\x1f' || coalesce(key::text, '')) from ( \
+        select tab, key from recto.changes where xid >= $4::text::xid8 \
+        union all \
+        select tab, key from recto.changes where xid = any($5::text[]::xid8[]) \
+        limit 1000001) n) \
+    from (values (1)) one left join recto.epoch e on true left join recto.floor f on true"
 );
 
-const NEW: &str = "select tab, key::text from recto.changes where xid >= $1::text::xid8 \
-    union all \
-    select tab, key::text from recto.changes where xid = any($2::text[]::xid8[])";
+/// So many entries at once are no news but another world, and everything is asked again; the limit in
+/// [`LOOK`] is one more. A guess; they travel as one value, and PostgreSQL has none beyond 1 GB.
+const MOST: usize = 1_000_000;
 
 /// The settings of the feed's own connection.
 ///
@@ -117,16 +123,26 @@ fn oids(oids: &BTreeSet<u32>) -> Value {
     Value::text(format!("{{{}}}", each.join(",")))
 }
 
-/// The statements of one look; `system` is what [`SYSTEM`] told.
-pub(super) fn look(since: Option<&Position>, tables: &Tables, system: &str) -> Vec<Statement> {
-    let params = vec![oids(&tables.watched), oids(&tables.kin), Value::text(system)];
-    let mut statements = vec![plain(LOOK, params)];
-    if let Some(Position { at: At::Transactions(earlier), .. }) = since {
-        let running = earlier.xip.iter().map(|xid| Value::text(xid.to_string())).collect();
-        let params = vec![Value::text(earlier.xmax.to_string()), Value::Array(running)];
-        statements.push(plain(NEW, params));
-    }
-    statements
+/// The statement of one look; `system` is what [`SYSTEM`] told.
+pub(super) fn look(since: Option<&Position>, tables: &Tables, system: &str) -> Statement {
+    let (xmax, running) = match since {
+        Some(Position { at: At::Transactions(earlier), .. }) => {
+            let running = earlier.xip.iter().map(|xid| Value::text(xid.to_string()));
+            (Value::text(earlier.xmax.to_string()), Value::Array(running.collect()))
+        }
+        // Nothing is new to those who know nothing.
+        Some(Position { at: At::Sequence(_), .. }) | None => (Value::Null, Value::Null),
+    };
+    let tables = [oids(&tables.watched), oids(&tables.kin)];
+    let params = tables.into_iter().chain([Value::text(system), xmax, running]);
+    plain(LOOK, params.collect())
+}
+
+/// Table and key of an entry.
+fn entry(value: &Value) -> Option<Row> {
+    let (table, key) = text(value).split_once('\u{1f}')?;
+    let key = if key.is_empty() { Value::Null } else { Value::text(key) };
+    Some(Row::from(vec![Value::text(table), key]))
 }
 
 /// The statement that tells where an answer in the same snapshot stands.
@@ -174,13 +190,16 @@ pub(super) fn read_position(answer: &Answer) -> Result<Position> {
 
 /// Reads the answers to [`look`], the answer to `begin` in front.
 pub(super) fn read(answers: Vec<Answer>, since: Option<&Position>) -> Result<Look> {
-    let mut answers = answers.into_iter().skip(1).map(|answer| answer.rows);
-    let state = answers.next().and_then(|mut rows| rows.pop());
+    let state = answers.into_iter().nth(1).and_then(|mut answer| answer.rows.pop());
     let state = state.ok_or_else(|| Error::invalid("the database told no snapshot"))?;
     let (position, born, floor) = read_state(state.values())?;
+    let entries: Vec<Row> = match state.values().get(9) {
+        Some(Value::Array(entries)) => entries.iter().filter_map(entry).collect(),
+        _ => Vec::new(),
+    };
     let reaches_back = match (since, &position.at) {
         (Some(Position { at: At::Transactions(earlier), .. }), At::Transactions(now)) => {
-            floor <= earlier.xmin && !lost_entries(earlier, now, born)
+            floor <= earlier.xmin && !lost_entries(earlier, now, born) && entries.len() <= MOST
         }
         _ => true,
     };
@@ -193,6 +212,6 @@ pub(super) fn read(answers: Vec<Answer>, since: Option<&Position>) -> Result<Loo
         bell: state.values().get(8).map_or(Bell::Given, postgres_bell::read),
         position,
         reaches_back,
-        entries: answers.next().unwrap_or_default(),
+        entries,
     })
 }

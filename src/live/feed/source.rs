@@ -203,8 +203,8 @@ impl LogFeed {
         let begin = plain(self.repo.dialect().begin(Begin::Snapshot), Vec::new());
         let since = self.position.as_ref().map(|(position, _)| position.clone());
         if is_postgres(&self.repo) {
-            let mut statements = vec![begin];
-            statements.extend(postgres_source::look(since.as_ref(), &self.tables, &self.system));
+            let look = postgres_source::look(since.as_ref(), &self.tables, &self.system);
+            let mut statements = vec![begin, look];
             let own = statements.len();
             statements.extend(ahead);
             let mut answers = self.run(statements).await?;
@@ -315,7 +315,7 @@ impl Feed for LogFeed {
         let is_postgres = is_postgres(&self.repo);
         let since = Position::earliest(from, is_postgres);
         let look = if is_postgres {
-            postgres_source::look(Some(&since), &self.tables, &self.system)
+            vec![postgres_source::look(Some(&since), &self.tables, &self.system)]
         } else {
             sqlite_source::look(Some(&since))
         };

@@ -44,6 +44,8 @@ const AGAIN: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub(crate) struct Doorbell {
     rung: Arc<Notify>,
+    /// What this process committed is to be told to others.
+    committed: Arc<Notify>,
     rehang: Arc<Notify>,
     /// Rings of others.
     others: Arc<AtomicU32>,
@@ -62,12 +64,10 @@ impl Doorbell {
         let rehang = Arc::new(Notify::new());
         let (others, ours) = (Arc::<AtomicU32>::default(), Arc::<AtomicBool>::default());
         let observer = {
-            let (rung, committed) = (Arc::clone(&rung), Arc::clone(&committed));
-            let ours = Arc::clone(&ours);
+            let (rung, ours) = (Arc::clone(&rung), Arc::clone(&ours));
             repo.on_commit(move |_| {
                 ours.store(true, Ordering::Relaxed);
                 rung.notify_one();
-                committed.notify_one();
             })
         };
         let mut tasks = JoinSet::new();
@@ -79,13 +79,14 @@ impl Doorbell {
             connections.set_setting(NOTIFY, "off");
             let (rung, rehang) = (Arc::clone(&rung), Arc::clone(&rehang));
             let others = Arc::clone(&others);
+            let committed = Arc::clone(&committed);
             let bell = Bell { rung, committed, rehang, others, connections };
             tasks.spawn(bell.listen(repo.clone()));
         }
         if !is_postgres(repo) && repo.adapter().most(Access::Read) != Some(1) {
             tasks.spawn(watch_file(repo.clone(), Arc::clone(&rung), poll));
         }
-        Self { rung, rehang, others, ours, _observer: observer, _tasks: tasks }
+        Self { rung, committed, rehang, others, ours, _observer: observer, _tasks: tasks }
     }
 
     /// Waits for a ring; one that came before counts. Cancel safe.
@@ -101,6 +102,12 @@ impl Doorbell {
     /// Whether this process committed anything since this was asked last.
     pub(crate) fn is_ours(&self) -> bool {
         self.ours.swap(false, Ordering::Relaxed)
+    }
+
+    /// Rings for what this process committed. It is done after our own tick, since the database has
+    /// no hands free to do both at once, and once for all commits of a tick.
+    pub(crate) fn tell_others(&self) {
+        self.committed.notify_one();
     }
 
     /// Hangs the bell anew: it did not ring when it should have.
