@@ -29,9 +29,16 @@ const queries = createServer(async (request, response) => {
 });
 await new Promise((listening) => queries.listen(0, "127.0.0.1", listening));
 
-const free = createServer();
-const port = await new Promise((found) => free.listen(0, "127.0.0.1", () => found(free.address().port)));
-await new Promise((closed) => free.close(closed));
+// Zero takes the port after its own, too. Those that the system gives to clients begin above these.
+const isFree = (port) =>
+  new Promise((found) => {
+    const server = createServer();
+    server.once("error", () => found(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => found(true)));
+  });
+let port;
+do port = 12_000 + Math.floor(Math.random() * 7_000);
+while (!(await isFree(port)) || !(await isFree(port + 1)));
 
 const cache = spawn(process.execPath, ["node_modules/@rocicorp/zero/out/zero/src/cli.js"], {
   cwd: import.meta.dirname,

@@ -399,7 +399,9 @@ async function bare() {
         assert.deepEqual(joined, { topic, event: "phx_reply", ref: 0 });
         assert.equal(payload.response.queries.rooms.mode, "snapshot");
         socket.send({ topic: "phoenix", event: "heartbeat", payload: {}, ref: null, join_ref: null });
-        assert.deepEqual(await socket.next(), { topic: "phoenix", event: "phx_reply", payload: ok, ref: null });
+        const { payload: beat, ...answered } = await socket.next();
+        assert.deepEqual(answered, { topic: "phoenix", event: "phx_reply", ref: null });
+        assert.ok(beat.response.v >= payload.response.v, JSON.stringify(beat));
         socket.send({ topic, event: "phx_leave", payload: {}, ref: "2" });
         assert.deepEqual(await socket.next(), { topic, event: "phx_reply", payload: ok, ref: "2" });
         assert.equal((await socket.next()).event, "phx_close");
@@ -411,7 +413,7 @@ async function bare() {
     raw(async (socket) => {
       for (const ref of [0, 7, "7", null, "a b"]) {
         socket.send([null, ref, "phoenix", "heartbeat", {}]);
-        assert.deepEqual(await socket.next(), [null, ref, "phoenix", "phx_reply", ok]);
+        assert.deepEqual((await socket.next()).slice(0, 4), [null, ref, "phoenix", "phx_reply"]);
       }
       socket.send([3, 0, "live:ints", "phx_join", join(2)]);
       assert.deepEqual((await socket.next()).slice(0, 4), [3, 0, "live:ints", "phx_reply"]);
