@@ -14,6 +14,7 @@ const address = `127.0.0.1:${server.address().port}`;
 const parse = new ParseServer({
   databaseURI: database,
   appId: "bench",
+  logsFolder: null,
   masterKey: "bench",
   serverURL: `http://${address}/parse`,
   liveQuery: { classNames: ["Message"] },
