@@ -215,3 +215,21 @@ pub(super) fn read(answers: Vec<Answer>, since: Option<&Position>) -> Result<Loo
         entries,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_brings_one_entry_more_than_are_news() {
+        assert!(LOOK.contains(&format!("limit {})", MOST + 1)), "{LOOK}");
+    }
+
+    #[test]
+    fn an_entry_without_a_key_stands_for_any_row() {
+        let read = |text: &str| entry(&Value::text(text)).map(|row| row.values().to_vec());
+        assert_eq!(read("t\u{1f}[1]"), Some(vec![Value::text("t"), Value::text("[1]")]));
+        assert_eq!(read("t\u{1f}"), Some(vec![Value::text("t"), Value::Null]));
+        assert_eq!(read("t"), None);
+    }
+}
