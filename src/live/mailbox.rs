@@ -128,9 +128,7 @@ impl Mailbox {
             }
             (_, event) => state.events.push_back(event),
         }
-        let called = state.listener.called();
-        drop(state);
-        called.tell();
+        tell(state);
     }
 
     /// Has `ear` told of everything that is put in from now on, and of what is there.
@@ -141,9 +139,7 @@ impl Mailbox {
     pub(crate) fn listen(&self, ear: Weak<dyn Ear>) {
         let mut state = self.state();
         state.listener = Listener::Ear(ear);
-        let called = state.listener.called();
-        drop(state);
-        called.tell();
+        tell(state);
     }
 
     /// What the client missed, if it is behind: the version it is at after what waits here, and
@@ -166,9 +162,7 @@ impl Mailbox {
     pub(crate) fn close(&self) {
         let mut state = self.state();
         state.is_closed = true;
-        let called = state.listener.called();
-        drop(state);
-        called.tell();
+        tell(state);
     }
 
     /// The next event, if it is a move; the other way round, whether something else waits.
@@ -224,6 +218,13 @@ impl Mailbox {
         state.listener = Listener::Task(cx.waker().clone());
         Poll::Pending
     }
+}
+
+/// Tells whoever listens, when the lock is given back.
+fn tell(mut state: MutexGuard<'_, State>) {
+    let called = state.listener.called();
+    drop(state);
+    called.tell();
 }
 
 /// What waits in a mailbox behind the moves.

@@ -14,6 +14,7 @@ use super::nested::Step;
 use super::question::Condition;
 use super::question::Sorted;
 use super::question::list;
+use super::question::write_window;
 use super::world::Item;
 use super::world::Owner;
 use super::world::Tally;
@@ -82,15 +83,7 @@ impl fmt::Display for Hung {
             let filters: Vec<String> = self.filters.iter().map(ToString::to_string).collect();
             write!(f, " where {}", filters.join(" and "))?;
         }
-        if !self.order.is_empty() {
-            write!(f, " order by {}", list(&self.order))?;
-        }
-        if let Some(limit) = self.limit {
-            write!(f, " limit {limit}")?;
-        }
-        if 0 < self.offset {
-            write!(f, " offset {}", self.offset)?;
-        }
+        write_window(f, &self.order, self.limit, self.offset)?;
         if !self.below.is_empty() {
             write!(f, " with [{}]", list(&self.below))?;
         }

@@ -295,6 +295,25 @@ pub(crate) fn list<T: fmt::Display>(items: &[T]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
+/// Writes which of the rows are meant, and in which order.
+pub(crate) fn write_window(
+    f: &mut fmt::Formatter<'_>,
+    order: &[Sorted],
+    limit: Option<u64>,
+    offset: u64,
+) -> fmt::Result {
+    if !order.is_empty() {
+        write!(f, " order by {}", list(order))?;
+    }
+    if let Some(limit) = limit {
+        write!(f, " limit {limit}")?;
+    }
+    if 0 < offset {
+        write!(f, " offset {offset}")?;
+    }
+    Ok(())
+}
+
 impl fmt::Display for Question {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "from {:?}", self.base)?;
@@ -315,15 +334,7 @@ impl fmt::Display for Question {
         if self.distinct {
             f.write_str(" distinct")?;
         }
-        if !self.order.is_empty() {
-            write!(f, " order by {}", list(&self.order))?;
-        }
-        if let Some(limit) = self.limit {
-            write!(f, " limit {limit}")?;
-        }
-        if 0 < self.offset {
-            write!(f, " offset {}", self.offset)?;
-        }
+        write_window(f, &self.order, self.limit, self.offset)?;
         if !self.hung.is_empty() {
             write!(f, " with [{}]", list(&self.hung))?;
         }

@@ -123,17 +123,24 @@ impl Crowd {
         Self(tasks)
     }
 
+    /// A crowd that was told not to ring.
+    async fn silent(stage: &Stage<'_>) -> Self {
+        let crowd = Self::start(stage.url()).await;
+        eventually_eq("silence", BOUND, "f".to_owned(), async || stage.psql(RINGS)).await;
+        crowd
+    }
+
     async fn stop(mut self) {
         self.0.shutdown().await;
     }
 }
 
-/// A stranger that wrote while nobody was to ring, in a transaction that goes on.
-async fn silent(stage: &Stage<'_>, note: &str) -> Stranger {
+/// A stranger that did this while nobody was to ring, in a transaction that goes on.
+async fn in_silence(stage: &Stage<'_>, script: &str) -> Stranger {
     let crowd = Crowd::start(stage.url()).await;
     let stranger = Stranger::connect(stage.url()).await;
-    eventually("a write without a ring", BOUND, async || {
-        stranger.run(&format!("begin; {}", insert(note))).await;
+    eventually("a moment of silence", BOUND, async || {
+        stranger.run(script).await;
         let rings = stranger.rings().await;
         if rings {
             stranger.run("rollback").await;
@@ -143,6 +150,11 @@ async fn silent(stage: &Stage<'_>, note: &str) -> Stranger {
     .await;
     crowd.stop().await;
     stranger
+}
+
+/// A stranger that wrote while nobody was to ring, in a transaction that goes on.
+async fn silent(stage: &Stage<'_>, note: &str) -> Stranger {
+    in_silence(stage, &format!("begin; {}", insert(note))).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -163,8 +175,7 @@ async fn a_crowd_is_silent_and_everything_of_it_is_seen() {
     let stage = Stage::new().await;
     let mut scene = scene(&stage).await;
     for round in 0..3 {
-        let crowd = Crowd::start(stage.url()).await;
-        eventually_eq("silence", BOUND, "f".to_owned(), async || stage.psql(RINGS)).await;
+        let crowd = Crowd::silent(&stage).await;
         scene.goes_on(100).await;
         let note = format!("in the crowd {round}");
         stage.psql(&insert(&note));
@@ -199,18 +210,8 @@ async fn who_wrote_in_silence_is_found_when_it_commits_at_last() {
 async fn a_transaction_that_sees_an_old_state_rings() {
     let stage = Stage::new().await;
     let mut scene = scene(&stage).await;
-    let crowd = Crowd::start(stage.url()).await;
-    let stranger = Stranger::connect(stage.url()).await;
-    eventually("a state in silence", BOUND, async || {
-        stranger.run("begin isolation level repeatable read; select from items").await;
-        let rings = stranger.rings().await;
-        if rings {
-            stranger.run("rollback").await;
-        }
-        !rings
-    })
-    .await;
-    crowd.stop().await;
+    let sees = "begin isolation level repeatable read; select from items";
+    let stranger = in_silence(&stage, sees).await;
     rings(&stage).await;
     asleep(&scene.live).await;
     stranger.run(&format!("{}; commit", insert("of old"))).await;
@@ -230,8 +231,7 @@ async fn nodes_that_share_a_bell_hear_strangers_and_each_other() {
         nodes.push((repo, live, items));
     }
     for round in 0..3 {
-        let crowd = Crowd::start(stage.url()).await;
-        eventually_eq("silence", BOUND, "f".to_owned(), async || stage.psql(RINGS)).await;
+        let crowd = Crowd::silent(&stage).await;
         let slow = silent(&stage, &format!("slow {round}")).await;
         crowd.stop().await;
         rings(&stage).await;
@@ -264,8 +264,7 @@ async fn a_server_that_crashed_in_silence_is_heard_again() {
     let cluster = Cluster::start();
     let stage = Stage::on(&cluster).await;
     let mut scene = scene(&stage).await;
-    let crowd = Crowd::start(stage.url()).await;
-    eventually_eq("silence", BOUND, "f".to_owned(), async || stage.psql(RINGS)).await;
+    let crowd = Crowd::silent(&stage).await;
     tokio::task::block_in_place(|| cluster.kill());
     crowd.stop().await;
     tokio::task::block_in_place(|| cluster.restart());
