@@ -84,6 +84,8 @@ pub struct LogFeed {
     /// The tables to ask about, as the last look told.
     tables: Tables,
     ahead: Ahead,
+    /// How many entries of PostgreSQL's log are news.
+    most: usize,
     /// Which cluster PostgreSQL's connection leads to.
     system: String,
     /// Where the last ended tick stood.
@@ -126,11 +128,18 @@ impl LogFeed {
             seat: Seat::Empty,
             tables: Tables::default(),
             ahead: Ahead::default(),
+            most: postgres_source::MOST,
             system: String::new(),
             position: None,
             reached: None,
             is_as_usual: false,
         })
+    }
+
+    /// Where more than `entries` of PostgreSQL's log came between two ticks, everything is asked again
+    /// instead; a million, unless this is called. They are held in memory while a tick goes on.
+    pub fn most_entries(self, entries: usize) -> Self {
+        Self { most: entries, ..self }
     }
 
     async fn sit(&mut self) -> Result<()> {
@@ -203,13 +212,13 @@ impl LogFeed {
         let begin = plain(self.repo.dialect().begin(Begin::Snapshot), Vec::new());
         let since = self.position.as_ref().map(|(position, _)| position.clone());
         if is_postgres(&self.repo) {
-            let look = postgres_source::look(since.as_ref(), &self.tables, &self.system);
+            let look = postgres_source::look(since.as_ref(), &self.tables, &self.system, self.most);
             let mut statements = vec![begin, look];
             let own = statements.len();
             statements.extend(ahead);
             let mut answers = self.run(statements).await?;
             self.ahead.take(answers.drain(own..).map(|answer| answer.rows));
-            postgres_source::read(answers, since.as_ref())
+            postgres_source::read(answers, since.as_ref(), self.most)
         } else {
             let mut statements = vec![begin];
             statements.extend(sqlite_source::look(since.as_ref()));
@@ -315,7 +324,7 @@ impl Feed for LogFeed {
         let is_postgres = is_postgres(&self.repo);
         let since = Position::earliest(from, is_postgres);
         let look = if is_postgres {
-            vec![postgres_source::look(Some(&since), &self.tables, &self.system)]
+            vec![postgres_source::look(Some(&since), &self.tables, &self.system, self.most)]
         } else {
             sqlite_source::look(Some(&since))
         };
@@ -323,7 +332,7 @@ impl Feed for LogFeed {
         // What reads a look expects the answer to `begin` in front.
         answers.insert(0, Answer::default());
         let look = if is_postgres {
-            postgres_source::read(answers, Some(&since))?
+            postgres_source::read(answers, Some(&since), self.most)?
         } else {
             sqlite_source::read(answers, Some(&since))?
         };

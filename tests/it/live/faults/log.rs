@@ -1,6 +1,7 @@
 //! The log is cut short, emptied, taken away, or switched off for a while.
 
 use recto::live::Health;
+use recto::live::feed::LogFeed;
 use recto::prelude::*;
 use recto::schema::Table;
 use tokio::task::JoinSet;
@@ -24,7 +25,8 @@ const CUT_SHORT: &str = "begin; \
     delete from recto.changes; \
     commit";
 
-const WAITS: &str = "select count(*) from pg_stat_activity \
+/// How many sessions wait for a lock.
+pub(super) const WAITS: &str = "select count(*) from pg_stat_activity \
     where datname = current_database() and wait_event_type = 'Lock'";
 
 const INSERT: &str = "insert into items (rank, flag, note) values (1, true, 'unlogged')";
@@ -59,6 +61,24 @@ async fn a_log_that_does_not_reach_back_has_everything_asked_again() {
 async fn a_log_that_was_emptied_with_its_marker_has_everything_asked_again() {
     // As crash recovery leaves it.
     behind_its_back("begin; delete from recto.changes; delete from recto.epoch; commit").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_entries_than_are_news_have_everything_asked_again() {
+    let stage = Stage::new().await;
+    let feed = LogFeed::connect(stage.repo.clone()).await.unwrap().most_entries(20);
+    let mut scene = Scene::fed(&stage.repo, &stage.repo, config(), feed).await;
+    let lost = scene.live.stats().lost_ticks;
+    // An entry for each row, and one more for each by the oracle's triggers.
+    for (rows, more) in [(5, 0), (300, 1), (5, 1), (300, 2)] {
+        stage.psql(&format!(
+            "insert into items (rank, flag, note) \
+                select n, true, 'one of {rows}' from generate_series(1, {rows}) n"
+        ));
+        scene.is_true().await;
+        assert_eq!(scene.live.stats().lost_ticks, lost + more, "{rows} rows");
+    }
+    scene.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,6 +4,7 @@
 //! Each test breaks one thing and ends with [`Scene::finish`], the oracle's comparison; with plain
 //! comparisons where the judge himself would see what is broken.
 
+mod ahead;
 mod bell;
 mod clients;
 mod connections;
