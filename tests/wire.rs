@@ -60,7 +60,7 @@ fn cursor() -> Cursor {
 
 fn view(outputs: Vec<Output>, branches: Vec<Branch>) -> View {
     let (start, outputs) = (outputs.len(), outputs.into());
-    View { outputs, key: None, is_ordered: true, bind: 0, start, branches, resumable: None }
+    View { outputs, key: None, is_ordered: true, start, branches, resumable: None }
 }
 
 /// What the server writes for a touched row that is not in the result.

@@ -79,7 +79,6 @@ mod tests {
             outputs: Vec::new().into(),
             key: None,
             is_ordered: true,
-            bind: 1,
             start: 0,
             branches: Vec::new(),
             resumable: None,

@@ -24,7 +24,7 @@ use crate::schema::Table;
 /// The number of a state of all live results of one process; it only grows.
 pub type Version = u64;
 
-/// What is the same for every state of one live result.
+/// What is the same for every state of all live results of one shape.
 #[derive(Debug)]
 pub struct View {
     /// The columns that clients see.
@@ -33,8 +33,6 @@ pub struct View {
     pub key: Option<&'static str>,
     /// Whether the question says in what order rows come.
     pub is_ordered: bool,
-    /// Tells this result from all others, for cursors: a hash of question and parameters.
-    pub bind: u64,
     /// How many values a row has before what hangs on it.
     pub start: usize,
     /// What hangs on each row, one value for each.
@@ -78,7 +76,7 @@ pub struct Cursor {
     pub node: u64,
     /// The version.
     pub version: Version,
-    /// The result.
+    /// Tells the result from all others: a hash of question and parameters.
     pub bind: u64,
     /// From where on the log tells what was touched later.
     pub from: u64,
@@ -130,7 +128,7 @@ impl FromStr for Cursor {
 /// The way of one live result to a version.
 #[derive(Debug)]
 pub struct Step {
-    /// The result.
+    /// The result's shape.
     pub view: Arc<View>,
     /// Where a client is after it.
     pub cursor: Cursor,
@@ -202,7 +200,7 @@ impl AsRef<[u8]> for Owner {
 /// All rows of a live result at one version.
 #[derive(Debug)]
 pub struct Snapshot {
-    /// The result.
+    /// The result's shape.
     pub view: Arc<View>,
     /// Where a client is with it.
     pub cursor: Cursor,

@@ -26,6 +26,8 @@ pub use self::convert::{ArrayItem, FromValue, ToValue};
 #[cfg(feature = "live")]
 pub(crate) use self::json::write_json_text;
 pub use self::kind::Kind;
+#[cfg(feature = "live")]
+pub(crate) use self::row::Values;
 pub use self::row::{Key, Row};
 pub use self::time::{Date, Time, Timestamp};
 

@@ -1,6 +1,11 @@
 //! Rows and keys: values in order.
 
+use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::Hash;
+use std::hash::Hasher;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use super::Value;
@@ -60,13 +65,81 @@ impl FromIterator<Value> for Row {
     }
 }
 
+/// Some values that never change, of which there is mostly one: that needs no allocation.
+///
+/// # Shape
+///
+/// A clone costs at most a reference-count bump.
+#[derive(Clone, Debug)]
+pub(crate) enum Values {
+    /// One.
+    One(Value),
+    /// None, or several.
+    Several(Arc<[Value]>),
+}
+
+impl Deref for Values {
+    type Target = [Value];
+
+    fn deref(&self) -> &[Value] {
+        match self {
+            Self::One(value) => std::slice::from_ref(value),
+            Self::Several(values) => values,
+        }
+    }
+}
+
+impl Borrow<[Value]> for Values {
+    fn borrow(&self) -> &[Value] {
+        self
+    }
+}
+
+impl FromIterator<Value> for Values {
+    fn from_iter<I: IntoIterator<Item = Value>>(values: I) -> Self {
+        let mut values = values.into_iter();
+        match (values.next(), values.next()) {
+            (Some(only), None) => Self::One(only),
+            (first, second) => {
+                Self::Several(first.into_iter().chain(second).chain(values).collect())
+            }
+        }
+    }
+}
+
+impl PartialEq for Values {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Values {}
+
+impl PartialOrd for Values {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Values {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (**self).cmp(&**other)
+    }
+}
+
+impl Hash for Values {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (**self).hash(state);
+    }
+}
+
 /// What tells one row of an answer from all others: its primary key, or several of them.
 ///
 /// # Shape
 ///
 /// One value or more; no value at all names the only row of an answer that has just one.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Key(Arc<[Value]>);
+pub struct Key(Values);
 
 impl Key {
     /// The parts of the key, in the order of the primary key.
@@ -77,7 +150,7 @@ impl Key {
     /// Writes the key as clients see it: a number or text as such, several parts as the text of
     /// a JSON array, so that a key is always a JSON scalar.
     pub fn write_json(&self, out: &mut String) {
-        match &*self.0 {
+        match self.values() {
             [value @ (Value::Int(_) | Value::Text(_) | Value::Uuid(_))] => value.write_json(out),
             values => {
                 let mut array = String::new();
@@ -90,7 +163,7 @@ impl Key {
 
 impl From<Vec<Value>> for Key {
     fn from(values: Vec<Value>) -> Self {
-        Self(values.into())
+        values.into_iter().collect()
     }
 }
 

@@ -57,7 +57,7 @@ impl Engine {
         let mut trees: HashMap<FamilyId, Vec<ResultId>> = HashMap::new();
         let mut asks = Vec::new();
         for id in ids {
-            let Some(result) = self.results.get(&id) else { continue };
+            let Some(result) = self.results.get(id) else { continue };
             if result.plan.tree.is_some() {
                 trees.entry(result.family).or_default().push(id);
             } else if result.tier() == result.plan.tier {
@@ -81,7 +81,7 @@ impl Engine {
 
     /// Asks for all rows of each of these results by a statement of its own.
     pub(crate) fn each_again(&self, ids: &[ResultId]) -> Vec<Ask> {
-        let known = ids.iter().filter_map(|id| Some((*id, self.results.get(id)?)));
+        let known = ids.iter().filter_map(|id| Some((*id, self.results.get(*id)?)));
         known.map(|(id, result)| Ask::Again(id, result.holding())).collect()
     }
 

@@ -104,11 +104,10 @@ impl Engine {
 
     fn unsubscribe(&mut self, client: ClientId, name: &Name, id: ResultId) {
         let heartbeats = self.heartbeats;
-        let Some(result) = self.results.get_mut(&id) else { return };
+        let Some(result) = self.results.get_mut(id) else { return };
         result.subscribers.remove(client, name);
         if result.subscribers.is_empty() {
-            result.idle_since = Some(heartbeats);
-            self.idle.insert(id);
+            self.idle.insert(id, heartbeats);
         }
     }
 
@@ -145,7 +144,7 @@ impl Engine {
         self.next_waiting += 1;
         let mut missing = 0;
         for result in parts.iter().filter_map(|part| part.result.as_ref().ok()) {
-            if self.results.get(result).is_some_and(|result| !result.is_live()) {
+            if self.results.get(*result).is_some_and(|result| !result.is_live()) {
                 self.waiting_for.entry(*result).or_default().push(waiting);
                 missing += 1;
             }
@@ -177,7 +176,7 @@ impl Engine {
         let Some(waiting) = self.waiting.get(&number) else { return false };
         waiting.parts.iter().all(|part| match (&part.result, part.since) {
             (Ok(id), Some(since)) => {
-                let result = self.results.get(id);
+                let result = self.results.get(*id);
                 result.is_some_and(|result| result.reaches(self.origin.node, self.version, since))
             }
             (Ok(_), None) | (Err(_), _) => false,
@@ -206,8 +205,7 @@ impl Engine {
         let Some(client) = self.clients.get_mut(&id) else { return };
         client.queries.insert(Arc::clone(&name), Watched { result, is_answered: false });
         self.idle.remove(&result);
-        if let Some(result) = self.results.get_mut(&result) {
-            result.idle_since = None;
+        if let Some(result) = self.results.get_mut(result) {
             result.subscribers.insert(id, name);
         }
     }
@@ -280,7 +278,7 @@ impl Engine {
         };
         let answer = match part.result {
             Err(error) => Answer::Failed(error),
-            Ok(id) => match self.results.get_mut(&id) {
+            Ok(id) => match self.results.get_mut(id) {
                 Some(result) => {
                     self.pictured.push(id);
                     let answer =
@@ -323,7 +321,7 @@ impl Engine {
             return;
         }
         let answers = moved.into_iter().filter_map(|(name, id)| {
-            let result = self.results.get_mut(&id)?;
+            let result = self.results.get_mut(id)?;
             self.pictured.push(id);
             Some((name, Answer::Snapshot(result.snapshot(origin, version))))
         });
@@ -333,7 +331,7 @@ impl Engine {
     fn missed(&self, moved: &[(Name, ResultId)], from: Version) -> Option<Vec<(Name, Arc<Step>)>> {
         let mut steps = Vec::new();
         for (name, id) in moved {
-            let since = self.results.get(id)?.since(from)?;
+            let since = self.results.get(*id)?.since(from)?;
             steps.extend(since.into_iter().map(|step| (Arc::clone(name), step)));
         }
         Some(steps)

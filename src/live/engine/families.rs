@@ -24,13 +24,14 @@ use crate::query::Plan;
 use crate::query::ast::Ast;
 use crate::value::Row;
 use crate::value::Value;
+use crate::value::Values;
 
 /// All results of one shape.
 #[derive(Debug)]
 pub(super) struct Family {
     pub(super) plan: Arc<LivePlan>,
     /// By their parameters.
-    pub(super) results: HashMap<Arc<[Value]>, ResultId>,
+    pub(super) results: HashMap<Values, ResultId, RandomState>,
     /// Several are read by one statement; not after that has failed.
     pub(super) may_ask_together: bool,
     /// In the join tier: the live results by the value of the leading route.
@@ -50,7 +51,7 @@ impl Family {
         Self {
             forest: plan.tree.as_ref().map(Forest::new),
             plan,
-            results: HashMap::new(),
+            results: HashMap::default(),
             may_ask_together: true,
             by_route: HashMap::default(),
             live: Vec::new(),

@@ -66,7 +66,7 @@ impl Engine {
         let mut again: HashSet<ResultId> = HashSet::new();
         if self.is_unsure || tick.news == News::Lost {
             let live = self.results.iter().filter(|(_, result)| result.is_live());
-            return self.again(live.map(|(&id, _)| id), StaleTrees::new(), true);
+            return self.again(live.map(|(id, _)| id), StaleTrees::new(), true);
         }
         for (table, keys) in &tick.touched {
             again.extend(self.router.reruns(table));
@@ -98,8 +98,8 @@ impl Engine {
 
     /// Folds touched rows into one result.
     pub(super) fn fold_result(&mut self, id: ResultId, touches: &[Touch]) {
-        let Some(result) = self.results.get_mut(&id) else { return };
-        result.unsent.extend(result.rows.fold(&result.plan, &result.params, touches));
+        let Some(result) = self.results.get_mut(id) else { return };
+        result.fold(touches);
         if result.rows.needs_refill(&result.plan) {
             self.dry.insert(id);
         }
@@ -108,7 +108,7 @@ impl Engine {
 
     /// Keeps the router and the list of what is to be told true after rows of a result changed.
     pub(super) fn note(&mut self, id: ResultId) {
-        let Some(result) = self.results.get_mut(&id) else { return };
+        let Some(result) = self.results.get_mut(id) else { return };
         let moved = result.rows.take_moved();
         if result.plan.join.is_some() {
             if let Some(family) = self.families.get_mut(&result.family) {
@@ -122,7 +122,7 @@ impl Engine {
                 self.router.hold(table, key, id, is_held);
             }
         }
-        if !result.unsent.is_empty() {
+        if result.has_moved() {
             self.changed.insert(id);
         }
         if result.rows.is_in_doubt() {
@@ -132,7 +132,7 @@ impl Engine {
 
     /// Takes the rows of a result that was asked again.
     pub(crate) fn replace(&mut self, id: ResultId, rows: Vec<Row>) {
-        if let Some(result) = self.results.get_mut(&id) {
+        if let Some(result) = self.results.get_mut(id) {
             result.replace(rows);
             self.dry.remove(&id);
             self.note(id);

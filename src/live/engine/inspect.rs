@@ -18,7 +18,7 @@ impl Engine {
     pub(crate) fn shapes(&self) -> Vec<ShapeMetrics> {
         let mut shapes: Vec<ShapeMetrics> = (self.families.values())
             .map(|family| {
-                let results = family.results.values().filter_map(|id| self.results.get(id));
+                let results = family.results.values().filter_map(|id| self.results.get(*id));
                 let (mut subscribers, mut rows) = (0, 0);
                 for result in results {
                     subscribers += result.subscribers.len();
@@ -55,7 +55,7 @@ impl Engine {
 
     /// Counts something for the shape of a result.
     pub(super) fn count(&mut self, id: ResultId, count: impl Fn(&mut Counts)) {
-        if let Some(result) = self.results.get(&id) {
+        if let Some(result) = self.results.get(id) {
             self.count_for(result.family, count);
         }
     }

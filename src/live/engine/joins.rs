@@ -116,7 +116,7 @@ impl Engine {
             }
         }
         let asks = ids.into_iter().filter_map(|only| {
-            let params = Arc::clone(&self.results.get(&only)?.params);
+            let params = self.results.get(only)?.params.clone();
             let roots = self.roots_on(family, join, source, &keys, Some(only));
             let touching = join.touching(number, keys.clone(), roots, Some(&params), dialect);
             Some(Ask::Touching { family: id, only: Some(only), touching })
@@ -151,7 +151,7 @@ impl Engine {
     }
 
     fn rows_on(&self, id: ResultId, part: &Part) -> Vec<Row> {
-        let Some(Rows::Ordered(ordered)) = self.results.get(&id).map(|result| &result.rows) else {
+        let Some(Rows::Ordered(ordered)) = self.results.get(id).map(|result| &result.rows) else {
             return Vec::new();
         };
         let keys = ordered.resting_on(part);
@@ -184,7 +184,7 @@ impl Engine {
         for key in keys {
             let part = (source, key);
             for id in family.holding(&part).iter().filter(ids) {
-                let Some(Rows::Ordered(ordered)) = self.results.get(id).map(|held| &held.rows)
+                let Some(Rows::Ordered(ordered)) = self.results.get(*id).map(|held| &held.rows)
                 else {
                     continue;
                 };
@@ -196,7 +196,7 @@ impl Engine {
             let key = plan.plan.key_of(&row);
             let value = join.routes.first().map(|(_, place)| &row.values()[*place]);
             for id in family.led_to(join, value).iter().filter(ids) {
-                let Some(result) = self.results.get(id) else { continue };
+                let Some(result) = self.results.get(*id) else { continue };
                 if join.belongs(&result.params, &row) {
                     let touches = concerned.entry(*id).or_default();
                     touches.insert(key.clone(), Some(row.clone()));

@@ -13,7 +13,7 @@ use super::super::feed::snapshot::Position;
 use super::super::plan::MANY_RESULTS;
 use super::super::plan::split;
 use super::super::result::LiveResult;
-use super::super::result::Stage;
+use super::super::result::Loading;
 use super::super::router::FamilyId;
 use super::super::router::ResultId;
 use super::Engine;
@@ -56,11 +56,12 @@ impl Engine {
         while count < MANY_RESULTS
             && let Some(id) = self.to_load.pop_front()
         {
-            let Some(result) = self.results.get_mut(&id) else { continue };
-            result.began = Some(self.ticks);
+            let Some(result) = self.results.get_mut(id) else { continue };
+            let Some(loading) = &mut result.loading else { continue };
+            loading.began = Some(self.ticks);
             *self.loading.entry(self.ticks).or_default() += 1;
             count += 1;
-            let (family, is_alone) = (result.family, result.is_alone);
+            let (family, is_alone) = (result.family, loading.is_alone);
             families.entry(family).or_default().push(id);
             self.count_for(family, |counts| counts.loads += 1);
             if is_alone {
@@ -80,7 +81,7 @@ impl Engine {
             return vec![Part { ids, statement }];
         }
         let each = ids.into_iter().filter_map(|id| {
-            let statement = self.results.get(&id)?.holding();
+            let statement = self.results.get(id)?.holding();
             Some(Part { ids: vec![id], statement })
         });
         each.collect()
@@ -90,7 +91,7 @@ impl Engine {
     pub(super) fn holding_many(&self, family: FamilyId, ids: &[ResultId]) -> Option<Statement> {
         let family = self.families.get(&family).filter(|family| family.may_ask_together)?;
         let params: Option<Vec<&[_]>> =
-            ids.iter().map(|id| self.results.get(id).map(|result| &*result.params)).collect();
+            ids.iter().map(|id| self.results.get(*id).map(|result| &*result.params)).collect();
         family.plan.holding_many(&params?)
     }
 
@@ -103,8 +104,10 @@ impl Engine {
         for (Part { ids, .. }, rows) in load.parts.into_iter().zip(answers) {
             let each = if ids.len() == 1 { vec![rows] } else { split(rows, ids.len()) };
             for (id, rows) in ids.into_iter().zip(each) {
-                if let Some(result) = self.results.get_mut(&id) {
-                    result.stage = Stage::Loaded(result.keyed(rows), Arc::clone(&position));
+                let Some(result) = self.results.get_mut(id) else { continue };
+                let rows = result.keyed(rows);
+                if let Some(loading) = &mut result.loading {
+                    loading.rows = Some((rows, Arc::clone(&position)));
                     self.arrived.insert(id);
                 }
             }
@@ -127,7 +130,7 @@ impl Engine {
     /// Asks results for themselves from now on, where several were asked in one statement.
     pub(crate) fn ask_apart(&mut self, ids: &[ResultId]) {
         if let [first, _, ..] = ids
-            && let Some(result) = self.results.get(first)
+            && let Some(result) = self.results.get(*first)
             && let Some(family) = self.families.get_mut(&result.family)
         {
             family.may_ask_together = false;
@@ -136,10 +139,9 @@ impl Engine {
 
     /// Reads the rows of a result again, from the beginning.
     fn reload(&mut self, id: ResultId, is_alone: bool) {
-        let Some(result) = self.results.get_mut(&id) else { return };
-        let began = result.began.take();
-        result.stage = Stage::Loading;
-        result.is_alone = is_alone;
+        let Some(result) = self.results.get_mut(id) else { return };
+        let again = Box::new(Loading { is_alone, ..Loading::default() });
+        let began = result.loading.replace(again).and_then(|loading| loading.began);
         self.arrived.remove(&id);
         self.to_load.push_back(id);
         self.ended_load(began);
@@ -159,7 +161,7 @@ impl Engine {
     /// Forgets that a result was to be read, or is being read.
     pub(super) fn forget_load(&mut self, id: ResultId, result: &LiveResult) {
         self.arrived.remove(&id);
-        self.ended_load(result.began);
+        self.ended_load(result.loading.as_ref().and_then(|loading| loading.began));
     }
 
     /// Begins a tick: results that were read at or before its position go live. What was touched
@@ -187,8 +189,9 @@ impl Engine {
         let mut ready = Vec::new();
         let mut stale = Vec::new();
         for &id in &self.arrived {
-            let Some(result) = self.results.get(&id) else { continue };
-            let Stage::Loaded(_, at) = &result.stage else { continue };
+            let Some(result) = self.results.get(id) else { continue };
+            let loaded = result.loading.as_ref().and_then(|loading| loading.rows.as_ref());
+            let Some((_, at)) = loaded else { continue };
             let mut missed = self.recent.iter().filter(|recent| !at.covers(&recent.position));
             if at.epoch != tick.position.epoch || missed.any(|recent| recent.news == News::Lost) {
                 // Read in a life of the database, or a shape of its tables, that is over.
@@ -214,9 +217,10 @@ impl Engine {
                 }
                 caught_up = Some(at);
             }
-            let Some(result) = self.results.get_mut(&id) else { continue };
-            let began = result.began.take();
-            if let Stage::Loaded(rows, _) = std::mem::replace(&mut result.stage, Stage::Loading) {
+            let Some(result) = self.results.get_mut(id) else { continue };
+            let Some(loading) = result.loading.take() else { continue };
+            let began = loading.began;
+            if let Some((rows, _)) = loading.rows {
                 result.activate(rows, version);
                 if result.plan.tree.is_some() {
                     // Its roots alone were read.

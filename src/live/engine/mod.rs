@@ -15,6 +15,7 @@ mod joins;
 mod loads;
 mod results;
 mod returns;
+mod slab;
 mod tell;
 mod trees;
 
@@ -34,6 +35,7 @@ use self::fold::Recent;
 pub(crate) use self::fold::Touched;
 pub(crate) use self::growth::Growth;
 pub(crate) use self::loads::{Load, Loaded};
+use self::slab::Slab;
 use super::client::ClientId;
 use super::client::Command;
 use super::feed::Since;
@@ -82,9 +84,7 @@ pub(crate) struct Engine {
     next_origin: Origin,
     version: Version,
     heartbeats: u64,
-    /// Behind pointers: a map keeps room for twice as many as it holds.
-    results: HashMap<ResultId, Box<LiveResult>, RandomState>,
-    next_result: ResultId,
+    results: Slab<LiveResult>,
     families: HashMap<FamilyId, Family>,
     by_shape: HashMap<Shape, FamilyId>,
     next_family: FamilyId,
@@ -124,8 +124,8 @@ pub(crate) struct Engine {
     steps: VecDeque<(u64, ResultId, Version)>,
     /// Results that a snapshot was made of since the last heartbeat.
     pictured: Vec<ResultId>,
-    /// Results without subscribers.
-    idle: HashSet<ResultId, RandomState>,
+    /// Results without subscribers, each with the heartbeat at which the last one left.
+    idle: HashMap<ResultId, u64, RandomState>,
     /// Results whose rows somebody must begin to read.
     to_load: VecDeque<ResultId>,
     /// The ticks since the oldest read that is on its way.
@@ -161,8 +161,7 @@ impl Engine {
             // Zero is before everything, so that no cursor of another life fits by accident.
             version: 1,
             heartbeats: 0,
-            results: HashMap::default(),
-            next_result: 1,
+            results: Slab::default(),
             families: HashMap::new(),
             by_shape: HashMap::new(),
             next_family: 1,
@@ -185,7 +184,7 @@ impl Engine {
             ticks: 0,
             steps: VecDeque::new(),
             pictured: Vec::new(),
-            idle: HashSet::default(),
+            idle: HashMap::default(),
             to_load: VecDeque::new(),
             recent: VecDeque::new(),
             changed: HashSet::default(),
@@ -239,18 +238,14 @@ impl Engine {
         self.heartbeats += 1;
         self.forget_steps();
         for id in std::mem::take(&mut self.pictured) {
-            if let Some(result) = self.results.get_mut(&id) {
+            if let Some(result) = self.results.get_mut(id) {
                 result.forget_snapshot();
             }
         }
         let now = self.heartbeats;
         let linger = self.setting.linger;
-        let is_over = |id: &&ResultId| {
-            let result = self.results.get(id);
-            result
-                .is_some_and(|result| result.idle_since.is_some_and(|since| since + linger <= now))
-        };
-        let over: Vec<ResultId> = self.idle.iter().filter(is_over).copied().collect();
+        let over = self.idle.iter().filter(|(_, since)| *since + linger <= now);
+        let over: Vec<ResultId> = over.map(|(id, _)| *id).collect();
         for id in over {
             self.drop_result(id);
         }
@@ -264,7 +259,7 @@ impl Engine {
             && (made + linger <= now || MOST_STEPS < self.steps.len())
         {
             self.steps.pop_front();
-            if let Some(result) = self.results.get_mut(&id) {
+            if let Some(result) = self.results.get_mut(id) {
                 result.forget_step(version);
             }
         }

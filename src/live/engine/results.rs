@@ -53,18 +53,17 @@ impl Engine {
             ));
         }
         let result = LiveResult::new(family_id, Arc::clone(&family.plan), ast);
-        let id = self.next_result;
-        self.next_result += 1;
-        family.results.insert(Arc::clone(&result.params), id);
-        self.results.insert(id, Box::new(result));
+        let params = result.params.clone();
+        let id = self.results.insert(result);
+        family.results.insert(params, id);
         self.to_load.push_back(id);
         Ok(id)
     }
 
     /// Lets changes find a result that became live.
     pub(super) fn route(&mut self, id: ResultId) {
-        let Some(result) = self.results.get_mut(&id) else { return };
-        let (plan, params) = (Arc::clone(&result.plan), Arc::clone(&result.params));
+        let Some(result) = self.results.get_mut(id) else { return };
+        let (plan, params) = (Arc::clone(&result.plan), result.params.clone());
         let family = result.family;
         match (result.tier(), &plan.join) {
             (Tier::Rerun, _) => {
@@ -125,19 +124,19 @@ impl Engine {
     /// Has the database asked for a result that memory alone no longer answers: now, and at every
     /// tick that touches its tables.
     pub(super) fn give_up(&mut self, id: ResultId) {
-        let Some(mut result) = self.results.remove(&id) else { return };
+        let Some(mut result) = self.results.lend(id) else { return };
         self.unroute(id, &result);
         result.give_up();
-        self.results.insert(id, result);
+        self.results.restore(id, result);
         self.dry.insert(id);
         self.route(id);
     }
 
     /// Lets a result go.
-    pub(super) fn drop_result(&mut self, id: ResultId) -> Option<Box<LiveResult>> {
-        let result = self.results.remove(&id)?;
+    pub(super) fn drop_result(&mut self, id: ResultId) -> Option<LiveResult> {
+        let result = self.results.remove(id)?;
         if let Some(family) = self.families.get_mut(&result.family) {
-            family.results.remove(&result.params);
+            family.results.remove(&*result.params);
         }
         self.changed.remove(&id);
         self.dry.remove(&id);
@@ -181,21 +180,21 @@ impl Engine {
     pub(crate) fn questions(&self) -> Vec<(ResultId, Statement)> {
         let live = self.results.iter().filter(|(_, result)| result.is_live());
         let live = live.filter(|(_, result)| result.plan.tree.is_none());
-        live.map(|(&id, result)| (id, result.plan.asking(&result.params))).collect()
+        live.map(|(id, result)| (id, result.plan.asking(&result.params))).collect()
     }
 
     /// What a result holds beside what the plain question answered in the same snapshot.
     pub(crate) fn audited(&self, id: ResultId, truth: Vec<Row>) -> Option<Audited> {
-        let result = self.results.get(&id)?;
+        let result = self.results.get(id)?;
         let mut truth = result.keyed_answer(truth);
         if result.plan.is_by_key() {
             truth.sort_unstable_by(|left, right| left.key.cmp(&right.key));
         }
-        let will_change = !result.unsent.is_empty();
+        let will_change = result.has_moved();
         Some(Audited {
             // The version that this tick makes, if it makes one.
             version: self.version + u64::from(!self.changed.is_empty()),
-            bind: result.view.bind,
+            bind: result.bind,
             tier: result.tier(),
             will_change,
             held: result.rows.shown(&result.plan).to_vec(),

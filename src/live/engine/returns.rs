@@ -63,10 +63,10 @@ impl Engine {
         }
         let (origin, version) = (self.origin, self.version);
         let log = self.log.as_ref()?;
-        let result = self.results.get_mut(&id)?;
-        let table = result.view.resumable?;
+        let result = self.results.get_mut(id)?;
+        let table = result.plan.view.resumable?;
         let seal = Cursor::seal(log.life, since.bind, since.from);
-        if since.bind != result.view.bind || since.seal != seal {
+        if since.bind != result.bind || since.seal != seal {
             return None;
         }
         let keys = match log.touched.get(table.name) {

@@ -36,7 +36,7 @@ impl Engine {
         let (origin, version) = (self.origin, self.version + 1);
         let mut steps = Vec::new();
         for id in changed {
-            let Some(result) = self.results.get_mut(&id) else { continue };
+            let Some(result) = self.results.get_mut(id) else { continue };
             let Some(step) = result.step(origin, version) else { continue };
             self.steps.push_back((self.heartbeats, id, version));
             let (operations, subscribers) =
@@ -54,7 +54,7 @@ impl Engine {
     fn tell_moved(&mut self, moved: &[(ResultId, Arc<Step>)]) {
         let mut told: Vec<(ClientId, &Name, &Arc<Step>)> = Vec::new();
         for (id, step) in moved {
-            let Some(result) = self.results.get(id) else { continue };
+            let Some(result) = self.results.get(*id) else { continue };
             told.extend(result.subscribers.iter().map(|(client, name)| (*client, name, step)));
         }
         // Subscribers of a result come in order for the most part, which sorts in no time.

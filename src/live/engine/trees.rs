@@ -85,7 +85,7 @@ impl Engine {
     /// Asks for the roots of these results, of one shape, and for what hangs on them; with
     /// `is_whole` nothing that is held counts.
     pub(super) fn growth(&self, ids: &[ResultId], is_whole: bool) -> Option<Growth> {
-        let family = self.results.get(ids.first()?)?.family;
+        let family = self.results.get(*ids.first()?)?.family;
         self.growth_of(family, ids, Vec::new(), is_whole)
     }
 
@@ -112,7 +112,7 @@ impl Engine {
                 continue;
             }
             for id in ids {
-                let Some(result) = self.results.get(id) else { continue };
+                let Some(result) = self.results.get(*id) else { continue };
                 growth.ask_roots(vec![*id], result.holding());
             }
         }
@@ -141,7 +141,7 @@ impl Engine {
     pub(crate) fn trees(&self) -> Vec<Growth> {
         let live = self.results.iter().filter(|(_, result)| result.is_live());
         let trees = live.filter(|(_, result)| result.plan.tree.is_some());
-        trees.filter_map(|(id, _)| self.growth(&[*id], true)).collect()
+        trees.filter_map(|(id, _)| self.growth(&[id], true)).collect()
     }
 
     /// What to ask instead of a question that failed, each result for itself; nothing where it was
@@ -176,9 +176,9 @@ impl Engine {
         let Some((tree, forest)) = plan.tree.as_ref().zip(family.forest.as_mut()) else { return };
         let edges = tree.all_edges();
         let (mut roots, read) = growth.into_parts();
-        roots.retain(|(id, _)| self.results.contains_key(id));
+        roots.retain(|(id, _)| self.results.contains(*id));
         for (id, rows) in &roots {
-            let held = self.results.get(id).map_or(&[][..], |held| held.rows.shown(&plan));
+            let held = self.results.get(*id).map_or(&[][..], |held| held.rows.shown(&plan));
             let held = held.iter().map(|keyed| &keyed.row);
             forest.set_roots(tree, *id, &held, &rows.iter());
         }
@@ -186,7 +186,7 @@ impl Engine {
         let read: HashSet<ResultId, RandomState> = roots.iter().map(|(id, _)| *id).collect();
         let mut whole: Vec<(ResultId, Vec<Row>)> = Vec::new();
         for id in moved.results.difference(&read) {
-            if let Some(result) = self.results.get(id) {
+            if let Some(result) = self.results.get(*id) {
                 let rows = result.rows.shown(&plan).iter();
                 let rows = rows.map(|keyed| forest.hang_again(tree, keyed.row.clone(), &moved));
                 whole.push((*id, rows.collect()));
@@ -196,7 +196,7 @@ impl Engine {
             *rows = rows.iter().map(|row| forest.hang(tree, row)).collect();
         }
         for (id, rows) in whole {
-            if let Some(result) = self.results.get_mut(&id) {
+            if let Some(result) = self.results.get_mut(id) {
                 result.redraw(rows);
                 self.note(id);
             }

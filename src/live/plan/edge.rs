@@ -173,7 +173,6 @@ impl TreeEdge {
                 outputs: outputs.collect(),
                 key: self.key(),
                 is_ordered: true,
-                bind: 0,
                 start: self.below.start,
                 branches: self.below.branches(),
                 resumable: None,

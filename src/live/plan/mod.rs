@@ -11,6 +11,7 @@ mod join;
 mod many;
 mod sorter;
 mod tree;
+mod view;
 
 use std::fmt;
 use std::sync::Arc;
@@ -35,15 +36,16 @@ use self::many::Many;
 pub(crate) use self::many::split;
 use self::sorter::Sorter;
 pub(crate) use self::tree::{Level, with_branches};
+use self::view::view;
 use super::result::Aggregation;
 use super::result::Question;
 use super::router::Lead;
+use super::step::View;
 use crate::adapter::Effect;
 use crate::adapter::Statement;
 use crate::adapter::sql;
 use crate::adapter::sql::Dialect;
 use crate::error::Result;
-use crate::query::Output;
 use crate::query::Plan;
 use crate::query::ast::Ast;
 use crate::query::eval::Evaluator;
@@ -140,8 +142,8 @@ pub(crate) struct LivePlan {
     pub(crate) tree: Option<Level>,
     /// Touched rows find its results by their values and their keys.
     pub(crate) is_led: bool,
-    /// The columns that clients see.
-    pub(crate) outputs: Arc<[Output]>,
+    /// What clients see.
+    pub(crate) view: Arc<View>,
     /// Rows held behind the window.
     pub(crate) overscan: u64,
     semantics: Semantics,
@@ -168,7 +170,6 @@ impl LivePlan {
     ) -> Result<Self> {
         let mut plan = Plan::new(ast)?;
         admit::admit(&plan.ast.shape)?;
-        let outputs = plan.outputs().collect();
         let edges = &plan.ast.shape.edges;
         let tree = if edges.is_empty() {
             None
@@ -206,7 +207,9 @@ impl LivePlan {
             Tier::Join | Tier::Rerun => false,
         };
         let anchor = anchor(&plan).filter(|_| is_led);
+        let is_ordered = !plan.ast.shape.order_by.is_empty();
         Ok(Self {
+            view: Arc::new(view(&plan, tier, tree.as_ref(), is_ordered)),
             tier,
             anchor,
             bounds: bounds(&plan).filter(|_| is_led && anchor.is_none()),
@@ -214,7 +217,6 @@ impl LivePlan {
             aggregation,
             tree,
             is_led,
-            outputs,
             overscan: overscan_rows,
             semantics,
             sorter,

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use super::super::feed::snapshot::Position;
 use super::super::patch::Keyed;
 use super::super::patch::Op;
-use super::super::plan::Level;
 use super::super::plan::LivePlan;
 use super::super::plan::Tier;
 use super::super::router::FamilyId;
@@ -19,18 +18,14 @@ use super::super::step::Origin;
 use super::super::step::Snapshot;
 use super::super::step::Step;
 use super::super::step::Version;
-use super::super::step::View;
-use super::Groups;
 use super::Ordered;
-use super::Roots;
 use super::Rows;
 use super::Subscribers;
+use super::Touch;
 use crate::adapter::Statement;
 use crate::query::ast::Ast;
-use crate::schema::Table;
-use crate::value::Kind;
 use crate::value::Row;
-use crate::value::Value;
+use crate::value::Values;
 
 /// How many steps of a result are kept for clients that come back.
 ///
@@ -38,68 +33,55 @@ use crate::value::Value;
 /// snapshot, which all such clients share.
 const RING: usize = 128;
 
-/// Where a live result is in its life.
-#[derive(Debug)]
-pub(crate) enum Stage {
-    /// Its rows are being read.
-    Loading,
-    /// Its rows were read at a position that the engine has not reached yet.
-    Loaded(Vec<Keyed>, Arc<Position>),
-    /// It is kept current.
-    Live,
-}
-
-/// A question that is kept answered.
-#[derive(Debug)]
-pub(crate) struct LiveResult {
-    pub(crate) family: FamilyId,
-    pub(crate) plan: Arc<LivePlan>,
-    pub(crate) params: Arc<[Value]>,
-    pub(crate) view: Arc<View>,
-    pub(crate) stage: Stage,
-    /// The tick after which its rows began to be read, while they are.
+/// What a result needs until its rows are there.
+#[derive(Debug, Default)]
+pub(crate) struct Loading {
+    /// The tick after which its rows began to be read, once they are.
     pub(crate) began: Option<u64>,
     /// It is read for itself, because reading it with others has failed.
     pub(crate) is_alone: bool,
-    pub(crate) rows: Rows,
+    /// Its rows, read at a position that the engine has not reached yet.
+    pub(crate) rows: Option<(Vec<Keyed>, Arc<Position>)>,
+}
+
+/// What a result has of the recent past.
+#[derive(Debug, Default)]
+struct Recent {
     /// Steps since the last version; given to subscribers at the end of the tick.
-    pub(crate) unsent: Vec<Op>,
-    pub(crate) subscribers: Subscribers,
-    /// The heartbeat at which its last subscriber left.
-    pub(crate) idle_since: Option<u64>,
+    unsent: Vec<Op>,
     ring: VecDeque<Arc<Step>>,
-    /// The oldest version from which the ring leads to the present.
-    reaches_back_to: Version,
     snapshot: Option<Arc<Snapshot>>,
 }
 
-/// The table whose touched keys tell how the rows changed. Keys that are texts are not told to
-/// clients who may not see their rows.
-fn resumable(plan: &LivePlan) -> Option<&'static Table> {
-    let table = plan.plan.ast.root();
-    let is_a_number = |kind| matches!(kind, Kind::I16 | Kind::I32 | Kind::I64 | Kind::Uuid);
-    let are_numbers = table.key_columns().all(|column| is_a_number(column.kind));
-    (plan.tier == Tier::Row && are_numbers).then_some(table)
+impl Recent {
+    fn is_empty(&self) -> bool {
+        self.unsent.is_empty() && self.ring.is_empty() && self.snapshot.is_none()
+    }
 }
 
-fn view_of(plan: &LivePlan, ast: &Ast) -> View {
+/// A question that is kept answered.
+///
+/// There may be a million: what few of them have at any one time is behind a pointer.
+#[derive(Debug)]
+pub(crate) struct LiveResult {
+    pub(crate) plan: Arc<LivePlan>,
+    pub(crate) params: Values,
+    /// Tells it from all others, for cursors: a hash of question and parameters.
+    pub(crate) bind: u64,
+    pub(crate) family: FamilyId,
+    pub(crate) rows: Rows,
+    pub(crate) subscribers: Subscribers,
+    /// The oldest version from which the ring leads to the present.
+    reaches_back_to: Version,
+    recent: Option<Box<Recent>>,
+    /// It is not live yet.
+    pub(crate) loading: Option<Box<Loading>>,
+}
+
+fn bind(ast: &Ast) -> u64 {
     let mut hasher = DefaultHasher::new();
     ast.hash(&mut hasher);
-    let key = match *plan.plan.key {
-        [column] if column < plan.outputs.len() && !plan.plan.repeats => {
-            Some(plan.outputs[column].name)
-        }
-        _ => None,
-    };
-    View {
-        outputs: Arc::clone(&plan.outputs),
-        key,
-        is_ordered: !plan.is_by_key(),
-        bind: hasher.finish(),
-        start: plan.plan.items.len(),
-        branches: plan.tree.as_ref().map_or_else(Vec::new, Level::branches),
-        resumable: resumable(plan),
-    }
+    hasher.finish()
 }
 
 impl LiveResult {
@@ -107,30 +89,25 @@ impl LiveResult {
     pub(crate) fn new(family: FamilyId, plan: Arc<LivePlan>, ast: &Ast) -> Self {
         let rows = match plan.tier {
             Tier::Row | Tier::Window | Tier::Join => Rows::Ordered(Ordered::new(&plan)),
-            Tier::Aggregate => Rows::Groups(Groups::default()),
-            Tier::Tree => Rows::Roots(Roots::default()),
+            Tier::Aggregate => Rows::Groups(Box::default()),
+            Tier::Tree => Rows::Roots(Box::default()),
             Tier::Rerun => Rows::Rerun(Vec::new()),
         };
         Self {
-            family,
-            view: Arc::new(view_of(&plan, ast)),
-            params: ast.params.as_slice().into(),
             plan,
-            stage: Stage::Loading,
-            began: None,
-            is_alone: false,
+            params: ast.params.iter().cloned().collect(),
+            bind: bind(ast),
+            family,
             rows,
-            unsent: Vec::new(),
             subscribers: Subscribers::default(),
-            idle_since: None,
-            ring: VecDeque::new(),
             reaches_back_to: 0,
-            snapshot: None,
+            recent: None,
+            loading: Some(Box::default()),
         }
     }
 
     pub(crate) fn is_live(&self) -> bool {
-        matches!(self.stage, Stage::Live)
+        self.loading.is_none()
     }
 
     /// How it is kept: as its shape is, unless it gave that up.
@@ -178,39 +155,57 @@ impl LiveResult {
         if self.plan.tree.is_none() {
             self.rows.replace(&self.plan, &self.params, rows);
         }
-        self.stage = Stage::Live;
+        self.loading = None;
         self.reaches_back_to = version;
     }
 
     /// Takes rows as the database has them now.
     pub(crate) fn replace(&mut self, rows: Vec<Row>) {
         let rows = self.keyed(rows);
-        self.unsent.extend(self.rows.replace(&self.plan, &self.params, rows));
+        let ops = self.rows.replace(&self.plan, &self.params, rows);
+        self.moved(ops);
+    }
+
+    /// Folds touched rows in.
+    pub(crate) fn fold(&mut self, touches: &[Touch]) {
+        let ops = self.rows.fold(&self.plan, &self.params, touches);
+        self.moved(ops);
+    }
+
+    fn moved(&mut self, ops: Vec<Op>) {
+        if !ops.is_empty() {
+            self.recent.get_or_insert_default().unsent.extend(ops);
+        }
+    }
+
+    /// True when its rows are ahead of what subscribers were told.
+    pub(crate) fn has_moved(&self) -> bool {
+        self.recent.as_ref().is_some_and(|recent| !recent.unsent.is_empty())
     }
 
     /// Takes the rows of a tree on which something else hangs now.
     pub(crate) fn redraw(&mut self, rows: Vec<Row>) {
         let rows = self.keyed(rows);
         if let Rows::Roots(roots) = &mut self.rows {
-            self.unsent.extend(roots.redraw(&self.plan, rows));
+            let ops = roots.redraw(&self.plan, rows);
+            self.moved(ops);
         }
     }
 
     pub(crate) fn cursor(&self, origin: Origin, version: Version) -> Cursor {
-        Cursor::new(origin, version, self.view.bind)
+        Cursor::new(origin, version, self.bind)
     }
 
     /// Turns what is unsent into the step to `version`, if there is any.
     pub(crate) fn step(&mut self, origin: Origin, version: Version) -> Option<Arc<Step>> {
-        if self.unsent.is_empty() {
-            return None;
-        }
-        self.snapshot = None;
-        let ops = std::mem::take(&mut self.unsent);
-        let step = Arc::new(Step::new(Arc::clone(&self.view), self.cursor(origin, version), ops));
-        self.ring.push_back(Arc::clone(&step));
-        if RING < self.ring.len()
-            && let Some(oldest) = self.ring.pop_front()
+        let cursor = self.cursor(origin, version);
+        let recent = self.recent.as_mut().filter(|recent| !recent.unsent.is_empty())?;
+        recent.snapshot = None;
+        let ops = std::mem::take(&mut recent.unsent);
+        let step = Arc::new(Step::new(Arc::clone(&self.plan.view), cursor, ops));
+        recent.ring.push_back(Arc::clone(&step));
+        if RING < recent.ring.len()
+            && let Some(oldest) = recent.ring.pop_front()
         {
             self.reaches_back_to = oldest.cursor.version;
         }
@@ -219,34 +214,39 @@ impl LiveResult {
 
     /// Forgets the step to `version`, if it is the oldest that is kept.
     pub(crate) fn forget_step(&mut self, version: Version) {
-        if self.ring.front().is_some_and(|step| step.cursor.version == version) {
-            self.ring.pop_front();
+        let Some(recent) = &mut self.recent else { return };
+        if recent.ring.pop_front_if(|step| step.cursor.version == version).is_some() {
             self.reaches_back_to = version;
         }
-        if self.ring.is_empty() {
-            self.ring.shrink_to_fit();
+        if recent.is_empty() {
+            self.recent = None;
         }
     }
 
     /// Forgets the snapshot that was made for those who asked lately.
     pub(crate) fn forget_snapshot(&mut self) {
-        self.snapshot = None;
+        let Some(recent) = &mut self.recent else { return };
+        recent.snapshot = None;
+        if recent.is_empty() {
+            self.recent = None;
+        }
     }
 
     /// The steps after `version`, if the ring reaches back that far.
     pub(crate) fn since(&self, version: Version) -> Option<Vec<Arc<Step>>> {
         (self.reaches_back_to <= version).then(|| {
-            let later = self.ring.iter().filter(|step| version < step.cursor.version);
-            later.cloned().collect()
+            let ring = self.recent.iter().flat_map(|recent| &recent.ring);
+            ring.filter(|step| version < step.cursor.version).cloned().collect()
         })
     }
 
     /// Everything, made once for all who ask between two steps.
     pub(crate) fn snapshot(&mut self, origin: Origin, version: Version) -> Arc<Snapshot> {
         let cursor = self.cursor(origin, version);
-        let (view, rows, plan) = (&self.view, &self.rows, &self.plan);
-        let make = || Arc::new(Snapshot::new(Arc::clone(view), cursor, rows.shown(plan).to_vec()));
-        Arc::clone(self.snapshot.get_or_insert_with(make))
+        let (rows, plan) = (&self.rows, &self.plan);
+        let view = || Arc::clone(&plan.view);
+        let make = || Arc::new(Snapshot::new(view(), cursor, rows.shown(plan).to_vec()));
+        Arc::clone(self.recent.get_or_insert_default().snapshot.get_or_insert_with(make))
     }
 
     /// True when the ring leads from `since` to the present.
@@ -255,7 +255,7 @@ impl LiveResult {
     }
 
     fn is_mine(&self, node: u64, version: Version, cursor: Cursor) -> bool {
-        cursor.node == node && cursor.bind == self.view.bind && cursor.version <= version
+        cursor.node == node && cursor.bind == self.bind && cursor.version <= version
     }
 
     /// What a client hears that comes with `since`.
@@ -268,7 +268,7 @@ impl LiveResult {
         let mine = since.filter(|cursor| self.is_mine(origin.node, version, *cursor));
         match mine.and_then(|cursor| self.since(cursor.version)) {
             Some(steps) => {
-                Answer::Delta(steps, Arc::clone(&self.view), self.cursor(origin, version))
+                Answer::Delta(steps, Arc::clone(&self.plan.view), self.cursor(origin, version))
             }
             None => Answer::Snapshot(self.snapshot(origin, version)),
         }

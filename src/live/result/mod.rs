@@ -16,7 +16,7 @@ mod window_law;
 
 pub(crate) use self::aggregate::{Aggregation, Groups, MOST_CONTRIBUTIONS, Question};
 pub(crate) use self::forest::{Forest, Read};
-pub(crate) use self::live::{LiveResult, Stage};
+pub(crate) use self::live::{LiveResult, Loading};
 pub(crate) use self::ordered::{Ordered, Touch};
 pub(crate) use self::parts::Part;
 use self::roots::Roots;
@@ -27,15 +27,15 @@ use super::patch::diff;
 use super::plan::LivePlan;
 use crate::value::Value;
 
-/// The rows of a live result and the way they are kept.
+/// The rows of a live result and the way they are kept; the most frequent one has no pointer to follow.
 #[derive(Debug)]
 pub(crate) enum Rows {
     /// Row, window and join tiers: folded in memory.
     Ordered(Ordered),
     /// Aggregate tier: folded in memory, unless in doubt.
-    Groups(Groups),
+    Groups(Box<Groups>),
     /// Tree tier: the roots, which share what hangs on them with other results.
-    Roots(Roots),
+    Roots(Box<Roots>),
     /// Re-run tier: asked again when touched.
     Rerun(Vec<Keyed>),
 }

@@ -29,12 +29,18 @@ const FEW: usize = 48;
 #[derive(Debug)]
 pub(crate) struct Ordered {
     rows: Vec<Keyed>,
+    /// All matching rows are held.
+    is_complete: bool,
+    /// What most results have no need of between ticks.
+    aside: Option<Box<Aside>>,
+}
+
+#[derive(Debug, Default)]
+struct Aside {
     /// The rows by key, once there are more than [`FEW`].
     by_key: Option<HashMap<Key, Row, RandomState>>,
     /// Which row of which source they rest on; in the join tier alone.
-    parts: Option<Box<Parts>>,
-    /// All matching rows are held.
-    is_complete: bool,
+    parts: Option<Parts>,
     /// Parts that came or went since somebody asked.
     moved: Vec<Part>,
 }
@@ -45,13 +51,8 @@ pub(crate) type Touch = (Key, Option<Row>);
 impl Ordered {
     /// Nothing yet; [`Ordered::replace`] comes first.
     pub(crate) fn new(plan: &LivePlan) -> Self {
-        Self {
-            rows: Vec::new(),
-            by_key: None,
-            parts: plan.join.is_some().then(Box::default),
-            is_complete: true,
-            moved: Vec::new(),
-        }
+        let joined = || Box::new(Aside { parts: Some(Parts::default()), ..Aside::default() });
+        Self { rows: Vec::new(), is_complete: true, aside: plan.join.is_some().then(joined) }
     }
 
     /// The rows that the question shows.
@@ -63,7 +64,7 @@ impl Ordered {
     /// The rows of sources that held rows rest on: the rows themselves, of source 0, outside the
     /// join tier.
     pub(crate) fn held(&self) -> Vec<Part> {
-        match &self.parts {
+        match self.parts() {
             Some(parts) => parts.all().cloned().collect(),
             None => self.rows.iter().map(|keyed| (0, keyed.key.clone())).collect(),
         }
@@ -71,8 +72,12 @@ impl Ordered {
 
     /// The parts that came or went since the last call, and whether they are held now.
     pub(crate) fn take_moved(&mut self) -> Vec<(Part, bool)> {
-        let moved: HashSet<Part> = std::mem::take(&mut self.moved).into_iter().collect();
-        let is_held = |part: &Part| match &self.parts {
+        let Some(aside) = &mut self.aside else { return Vec::new() };
+        let moved: HashSet<Part> = std::mem::take(&mut aside.moved).into_iter().collect();
+        if aside.by_key.is_none() && aside.parts.is_none() {
+            self.aside = None;
+        }
+        let is_held = |part: &Part| match self.parts() {
             Some(parts) => parts.has(part),
             None => self.row(&part.1).is_some(),
         };
@@ -87,12 +92,20 @@ impl Ordered {
 
     /// The keys of the held rows that rest on a row of a source; in the join tier.
     pub(crate) fn resting_on(&self, part: &Part) -> Vec<Key> {
-        self.parts.iter().flat_map(|parts| parts.rows(part)).cloned().collect()
+        self.parts().into_iter().flat_map(|parts| parts.rows(part)).cloned().collect()
+    }
+
+    fn parts(&self) -> Option<&Parts> {
+        self.aside.as_ref()?.parts.as_ref()
+    }
+
+    fn by_key(&self) -> Option<&HashMap<Key, Row, RandomState>> {
+        self.aside.as_ref()?.by_key.as_ref()
     }
 
     /// The held row with a key.
     pub(crate) fn row(&self, key: &Key) -> Option<&Row> {
-        match &self.by_key {
+        match self.by_key() {
             Some(rows) => rows.get(key),
             None => self.rows.iter().find(|keyed| keyed.key == *key).map(|keyed| &keyed.row),
         }
@@ -111,7 +124,9 @@ impl Ordered {
             self.forget(plan, &keyed);
         }
         self.is_complete = rows.len() < plan.wanted();
-        self.by_key = None;
+        if let Some(aside) = &mut self.aside {
+            aside.by_key = None;
+        }
         for keyed in &rows {
             self.note(plan, keyed);
         }
@@ -132,30 +147,31 @@ impl Ordered {
 
     /// Keeps the index by key where there are many rows.
     fn index(&mut self) {
-        if self.by_key.is_none() && FEW < self.rows.len() {
+        if FEW < self.rows.len() && self.by_key().is_none() {
             let pairs = self.rows.iter().map(|keyed| (keyed.key.clone(), keyed.row.clone()));
-            self.by_key = Some(pairs.collect());
+            let by_key = pairs.collect();
+            self.aside.get_or_insert_default().by_key = Some(by_key);
         }
     }
 
     fn note(&mut self, plan: &LivePlan, keyed: &Keyed) {
-        match (&mut self.parts, &plan.join) {
-            (Some(parts), Some(join)) => parts.add(join, &keyed.key, &keyed.row, &mut self.moved),
-            _ => self.moved.push((0, keyed.key.clone())),
+        let Aside { by_key, parts, moved } = &mut **self.aside.get_or_insert_default();
+        match (parts, &plan.join) {
+            (Some(parts), Some(join)) => parts.add(join, &keyed.key, &keyed.row, moved),
+            _ => moved.push((0, keyed.key.clone())),
         }
-        if let Some(by_key) = &mut self.by_key {
+        if let Some(by_key) = by_key {
             by_key.insert(keyed.key.clone(), keyed.row.clone());
         }
     }
 
     fn forget(&mut self, plan: &LivePlan, keyed: &Keyed) {
-        match (&mut self.parts, &plan.join) {
-            (Some(parts), Some(join)) => {
-                parts.remove(join, &keyed.key, &keyed.row, &mut self.moved);
-            }
-            _ => self.moved.push((0, keyed.key.clone())),
+        let Aside { by_key, parts, moved } = &mut **self.aside.get_or_insert_default();
+        match (parts, &plan.join) {
+            (Some(parts), Some(join)) => parts.remove(join, &keyed.key, &keyed.row, moved),
+            _ => moved.push((0, keyed.key.clone())),
         }
-        if let Some(by_key) = &mut self.by_key {
+        if let Some(by_key) = by_key {
             by_key.remove(&keyed.key);
         }
     }
@@ -176,6 +192,17 @@ impl Ordered {
     }
 
     fn fold_window(&mut self, plan: &LivePlan, params: &[Value], touches: &[Touch]) -> Vec<Op> {
+        if let [(key, Some(row))] = touches
+            && let Some(place) = self.find(plan, key)
+            && plan.matches(params, row)
+        {
+            let new = Keyed { key: key.clone(), row: row.clone() };
+            if self.stays(plan, place, &new) {
+                let op = self.exchange(plan, place, new);
+                let end = plan.needed().unwrap_or(usize::MAX);
+                return op.filter(|_| (plan.offset()..end).contains(&place)).into_iter().collect();
+            }
+        }
         let before: Vec<Keyed> = self.shown(plan).to_vec();
         for (key, row) in touches {
             self.remove(plan, key);
@@ -209,7 +236,8 @@ impl Ordered {
                 (Some(old), Some(row)) => {
                     let new = Keyed { key: key.clone(), row: row.clone() };
                     if plan.order((key, &old), (key, row)).is_eq() {
-                        ops.extend(self.update_in_place(plan, old, new));
+                        let place = self.place(plan, &new).expect("a held row is among the rows");
+                        ops.extend(self.exchange(plan, place, new));
                     } else {
                         self.remove(plan, key);
                         put.push((new, Some(old)));
@@ -234,16 +262,42 @@ impl Ordered {
         ops
     }
 
-    fn update_in_place(&mut self, plan: &LivePlan, old: Row, new: Keyed) -> Option<Op> {
-        let columns = changed_columns(&old, &new.row);
+    /// Puts other values in the place of the row with the same key.
+    fn exchange(&mut self, plan: &LivePlan, place: usize, new: Keyed) -> Option<Op> {
+        let columns = changed_columns(&self.rows[place].row, &new.row);
         if columns.is_empty() {
             return None;
         }
-        let place = self.place(plan, &new).expect("a held row is among the rows");
-        self.forget(plan, &Keyed { key: new.key.clone(), row: old });
-        self.note(plan, &new);
+        if self.parts().is_some() {
+            let old = self.rows[place].clone();
+            self.forget(plan, &old);
+            self.note(plan, &new);
+        } else if let Some(by_key) = self.aside.as_mut().and_then(|aside| aside.by_key.as_mut()) {
+            by_key.insert(new.key.clone(), new.row.clone());
+        }
         self.rows[place] = new.clone();
         Some(Op::Update { new, columns })
+    }
+
+    /// True when the row at a place may have these values without standing elsewhere.
+    fn stays(&self, plan: &LivePlan, place: usize, new: &Keyed) -> bool {
+        let is_behind = |held: &Keyed| order(plan, held, new).is_lt();
+        let (before, after) = (&self.rows[..place], &self.rows[place + 1..]);
+        before.last().is_none_or(is_behind)
+            && match after.first() {
+                Some(next) => order(plan, new, next).is_lt(),
+                // Others may stand behind the last row, and now before it.
+                None => self.is_complete || order(plan, new, &self.rows[place]).is_le(),
+            }
+    }
+
+    /// Where the held row with a key stands.
+    fn find(&self, plan: &LivePlan, key: &Key) -> Option<usize> {
+        let Some(by_key) = self.by_key() else {
+            return self.rows.iter().position(|held| held.key == *key);
+        };
+        let held = Keyed { key: key.clone(), row: by_key.get(key)?.clone() };
+        Some(self.place(plan, &held).expect("a held row is among the rows"))
     }
 
     fn remove(&mut self, plan: &LivePlan, key: &Key) {

@@ -11,8 +11,19 @@ use super::super::mailbox::Name;
 const FEW: usize = 8;
 
 /// The clients of a result, each with its name for it.
+///
+/// Either one, which is as much as most results have, or whatever else.
 #[derive(Debug)]
 pub(crate) enum Subscribers {
+    /// One.
+    One((ClientId, Name)),
+    /// None, or several.
+    Others(Option<Box<Others>>),
+}
+
+/// Several clients.
+#[derive(Debug)]
+pub(crate) enum Others {
     /// Few, in a list.
     Few(Vec<(ClientId, Name)>),
     /// Many.
@@ -21,7 +32,7 @@ pub(crate) enum Subscribers {
 
 impl Default for Subscribers {
     fn default() -> Self {
-        Self::Few(Vec::new())
+        Self::Others(None)
     }
 }
 
@@ -29,26 +40,28 @@ impl Subscribers {
     /// Adds one that is not there yet.
     pub(crate) fn insert(&mut self, client: ClientId, name: Name) {
         match self {
-            Self::Few(few) if few.len() < FEW => {
-                if few.is_empty() {
-                    few.reserve_exact(1);
-                }
-                few.push((client, name));
+            Self::Others(None) => *self = Self::One((client, name)),
+            Self::One((held, called)) => {
+                let few = vec![(*held, Name::clone(called)), (client, name)];
+                *self = Self::Others(Some(Box::new(Others::Few(few))));
             }
-            Self::Few(few) => {
-                let mut many: HashSet<_> = std::mem::take(few).into_iter().collect();
-                many.insert((client, name));
-                *self = Self::Many(many);
-            }
-            Self::Many(many) => _ = many.insert((client, name)),
+            Self::Others(Some(others)) => others.insert(client, name),
         }
     }
 
     /// Takes one out.
     pub(crate) fn remove(&mut self, client: ClientId, name: &Name) {
         match self {
-            Self::Few(few) => few.retain(|(held, called)| *held != client || called != name),
-            Self::Many(many) => _ = many.remove(&(client, Name::clone(name))),
+            Self::One((held, called)) if *held == client && called == name => {
+                *self = Self::default();
+            }
+            Self::One(_) | Self::Others(None) => {}
+            Self::Others(Some(others)) => {
+                others.remove(client, name);
+                if others.len() == 0 {
+                    *self = Self::default();
+                }
+            }
         }
     }
 
@@ -60,25 +73,61 @@ impl Subscribers {
     /// How many watch.
     pub(crate) fn len(&self) -> usize {
         match self {
-            Self::Few(few) => few.len(),
-            Self::Many(many) => many.len(),
+            Self::One(_) => 1,
+            Self::Others(others) => others.as_ref().map_or(0, |others| others.len()),
         }
     }
 
     /// All of them, in no order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &(ClientId, Name)> + '_ {
         let (few, many) = match self {
-            Self::Few(few) => (Some(few.iter()), None),
-            Self::Many(many) => (None, Some(many.iter())),
+            Self::One(one) => (std::slice::from_ref(one), None),
+            Self::Others(None) => (&[][..], None),
+            Self::Others(Some(others)) => match &**others {
+                Others::Few(few) => (&few[..], None),
+                Others::Many(many) => (&[][..], Some(many.iter())),
+            },
         };
-        few.into_iter().flatten().chain(many.into_iter().flatten())
+        few.iter().chain(many.into_iter().flatten())
     }
 
     /// Takes all of them out.
     pub(crate) fn take(&mut self) -> Vec<(ClientId, Name)> {
         match std::mem::take(self) {
-            Self::Few(few) => few,
-            Self::Many(many) => many.into_iter().collect(),
+            Self::One(one) => vec![one],
+            Self::Others(None) => Vec::new(),
+            Self::Others(Some(others)) => match *others {
+                Others::Few(few) => few,
+                Others::Many(many) => many.into_iter().collect(),
+            },
+        }
+    }
+}
+
+impl Others {
+    fn len(&self) -> usize {
+        match self {
+            Self::Few(few) => few.len(),
+            Self::Many(many) => many.len(),
+        }
+    }
+
+    fn insert(&mut self, client: ClientId, name: Name) {
+        match self {
+            Self::Few(few) if few.len() < FEW => few.push((client, name)),
+            Self::Few(few) => {
+                let mut many: HashSet<_> = std::mem::take(few).into_iter().collect();
+                many.insert((client, name));
+                *self = Self::Many(many);
+            }
+            Self::Many(many) => _ = many.insert((client, name)),
+        }
+    }
+
+    fn remove(&mut self, client: ClientId, name: &Name) {
+        match self {
+            Self::Few(few) => few.retain(|(held, called)| *held != client || called != name),
+            Self::Many(many) => _ = many.remove(&(client, Name::clone(name))),
         }
     }
 }

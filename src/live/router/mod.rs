@@ -32,8 +32,9 @@ pub(crate) enum Ids {
     None,
     /// One.
     One([ResultId; 1]),
-    /// Several.
-    Many(Vec<ResultId>),
+    /// Several; behind one pointer, since tables keep room for twice as many as they hold.
+    #[expect(clippy::box_collection, reason = "it is a third of the size")]
+    Many(Box<Vec<ResultId>>),
 }
 
 impl Ids {
@@ -51,7 +52,7 @@ impl Ids {
         match self {
             Self::None => *self = Self::One([id]),
             Self::One([held]) if *held == id => {}
-            Self::One([held]) => *self = Self::Many(vec![*held, id]),
+            Self::One([held]) => *self = Self::Many(Box::new(vec![*held, id])),
             Self::Many(ids) if ids.contains(&id) => {}
             Self::Many(ids) => ids.push(id),
         }
@@ -67,7 +68,7 @@ impl Ids {
                 if let Some(place) = ids.iter().position(|&held| held == id) {
                     ids.swap_remove(place);
                 }
-                if let [last] = ids[..] {
+                if let [last] = ***ids {
                     *self = Self::One([last]);
                 }
             }

@@ -298,7 +298,7 @@ impl Following {
             match answer {
                 Answer::Snapshot(snapshot) => {
                     self.judge.count(|counts| counts.restarted += u64::from(had.is_some()));
-                    let (bind, cursor) = (snapshot.view.bind, snapshot.cursor);
+                    let (bind, cursor) = (snapshot.cursor.bind, snapshot.cursor);
                     let digest = digest(&snapshot.rows);
                     let replica = Replica::new(snapshot.rows.clone());
                     self.judge.name(bind, &name);

@@ -41,7 +41,6 @@ fn view() -> Arc<View> {
         outputs: outputs.into(),
         key: Some("id"),
         is_ordered: true,
-        bind: 0xb,
         start: 2,
         branches: Vec::new(),
         resumable: None,
