@@ -147,8 +147,13 @@ pub(crate) fn decimal_mean(sum: Decimal, count: u32) -> Option<Decimal> {
 }
 
 impl PartialEq for Value {
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
+        match (self, other) {
+            // Most keys are integers, and are looked up by the thousand.
+            (Self::Int(left), Self::Int(right)) => left == right,
+            _ => self.cmp(other) == Ordering::Equal,
+        }
     }
 }
 
@@ -183,7 +188,12 @@ impl Ord for Value {
 }
 
 impl Hash for Value {
+    #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
+        // Most keys are integers, and are looked up by the thousand.
+        if let Self::Int(value) = self {
+            return value.hash(state);
+        }
         self.rank().hash(state);
         match self {
             Self::Null => {}

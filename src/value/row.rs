@@ -108,8 +108,12 @@ impl FromIterator<Value> for Values {
 }
 
 impl PartialEq for Values {
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
-        **self == **other
+        match (self, other) {
+            (Self::One(left), Self::One(right)) => left == right,
+            _ => **self == **other,
+        }
     }
 }
 

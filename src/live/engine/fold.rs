@@ -2,20 +2,23 @@
 
 use std::collections::HashMap;
 use std::collections::HashSet;
-
-use foldhash::fast::RandomState;
+use std::hint::black_box;
+use std::sync::Arc;
 
 use super::super::feed::Keys;
 use super::super::feed::News;
 use super::super::feed::Tick;
 use super::super::feed::snapshot::Position;
+use super::super::result::LiveResult;
 use super::super::result::Touch;
 use super::super::router::ResultId;
 use super::Ask;
 use super::Engine;
 use super::trees::StaleTrees;
 use crate::schema::Table;
+use crate::value::Key;
 use crate::value::Row;
+use crate::value::Value;
 
 /// The touched rows of each table, as they are at the tick's snapshot.
 pub(crate) type Touched = Vec<(&'static Table, Vec<Touch>)>;
@@ -85,15 +88,35 @@ impl Engine {
     }
 
     fn fold_rows(&mut self, table: &'static Table, touches: &[Touch]) {
-        let mut by_result: HashMap<ResultId, Vec<Touch>, RandomState> = HashMap::default();
-        for touch in touches {
-            for id in self.router.touched(table, touch) {
-                by_result.entry(id).or_default().push(touch.clone());
+        let concerned = self.router.touched(table, touches);
+        self.look_ahead(&concerned, touches);
+        for own in concerned.chunk_by(|(left, _), (right, _)| left == right) {
+            if let [(id, place)] = *own {
+                self.fold_result(id, std::slice::from_ref(&touches[place]));
+            } else {
+                let all = own.iter().map(|(_, place)| touches[*place].clone());
+                self.fold_result(own[0].0, &all.collect::<Vec<_>>());
             }
         }
-        for (id, touches) in by_result {
-            self.fold_result(id, &touches);
-        }
+    }
+
+    /// Looks at what folding and telling will look at, one pointer further for all results at a
+    /// time. Changes nothing: among a million results each of these looks waits for memory, and the
+    /// processor waits for several at once where nothing else stands between.
+    fn look_ahead(&self, concerned: &[(ResultId, usize)], touches: &[Touch]) {
+        let results: Vec<(&LiveResult, &Key)> = concerned
+            .iter()
+            .filter_map(|(id, place)| Some((self.results.get(*id)?, &touches[*place].0)))
+            .collect();
+        let rows: Vec<&Row> =
+            results.iter().filter_map(|(result, key)| result.rows.row(key)).collect();
+        let names = results.iter().filter_map(|(result, _)| result.subscribers.only());
+        let texts = rows
+            .iter()
+            .flat_map(|row| row.values())
+            .filter_map(|value| if let Value::Text(text) = value { Some(text) } else { None });
+        let first = |text: &Arc<str>| text.as_bytes().first().copied();
+        black_box(texts.chain(names).filter_map(first).fold(0, |seen, byte| seen ^ byte));
     }
 
     /// Folds touched rows into one result.

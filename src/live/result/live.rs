@@ -173,8 +173,14 @@ impl LiveResult {
     }
 
     fn moved(&mut self, ops: Vec<Op>) {
-        if !ops.is_empty() {
-            self.recent.get_or_insert_default().unsent.extend(ops);
+        if ops.is_empty() {
+            return;
+        }
+        let unsent = &mut self.recent.get_or_insert_default().unsent;
+        if unsent.is_empty() {
+            *unsent = ops;
+        } else {
+            unsent.extend(ops);
         }
     }
 

@@ -25,6 +25,8 @@ use super::patch::Keyed;
 use super::patch::Op;
 use super::patch::diff;
 use super::plan::LivePlan;
+use crate::value::Key;
+use crate::value::Row;
 use crate::value::Value;
 
 /// The rows of a live result and the way they are kept; the most frequent one has no pointer to follow.
@@ -119,6 +121,14 @@ impl Rows {
             Self::Groups(groups) => groups.keys().map(|key| (0, key.clone())).collect(),
             Self::Roots(roots) => roots.held(),
             Self::Rerun(_) => Vec::new(),
+        }
+    }
+
+    /// The row with a key, where it is held as such.
+    pub(crate) fn row(&self, key: &Key) -> Option<&Row> {
+        match self {
+            Self::Ordered(ordered) => ordered.row(key),
+            Self::Groups(_) | Self::Roots(_) | Self::Rerun(_) => None,
         }
     }
 

@@ -221,7 +221,8 @@ impl Ordered {
 
     /// Without a window every step follows from the touched rows; nothing else is looked at.
     fn fold_whole(&mut self, plan: &LivePlan, params: &[Value], touches: &[Touch]) -> Vec<Op> {
-        let mut ops = Vec::new();
+        // Steps are kept for a while: one that is short should not have room for four.
+        let mut ops = Vec::with_capacity(touches.len());
         let mut put: Vec<(Keyed, Option<Row>)> = Vec::new();
         for (key, row) in touches {
             let old = self.row(key).cloned();

@@ -78,6 +78,14 @@ impl Subscribers {
         }
     }
 
+    /// What the only one calls it.
+    pub(crate) fn only(&self) -> Option<&Name> {
+        match self {
+            Self::One((_, name)) => Some(name),
+            Self::Others(_) => None,
+        }
+    }
+
     /// All of them, in no order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &(ClientId, Name)> + '_ {
         let (few, many) = match self {

@@ -190,31 +190,51 @@ impl Router {
         }
     }
 
-    /// The results in memory that a touched row may concern.
-    pub(crate) fn touched(&self, table: &'static Table, touch: &Touch) -> Vec<ResultId> {
+    /// The results in memory that touched rows may concern, each with the place of the row among
+    /// `touches`; once each, by result.
+    ///
+    /// # Cost
+    ///
+    /// A look-up for each row in each table of the schema. A table is asked for one row after the
+    /// other, with nothing else between: among a million results every look-up waits for memory, and
+    /// so the processor waits for several at once.
+    pub(crate) fn touched(
+        &self,
+        table: &'static Table,
+        touches: &[Touch],
+    ) -> Vec<(ResultId, usize)> {
         let Some(schema) = self.in_memory(table) else { return Vec::new() };
-        let (key, row) = touch;
-        let mut ids = schema.by_key.get(key).map_or_else(Vec::new, |ids| ids.as_slice().to_vec());
-        if let Some(row) = row {
-            ids.extend_from_slice(&schema.unanchored);
-            for (column, by_value) in &schema.by_value {
-                if let Some(more) = by_value.get(&row.values()[usize::from(*column)]) {
-                    ids.extend_from_slice(more.as_slice());
-                }
+        let mut found = Vec::with_capacity(2 * touches.len());
+        let mut add = |place, ids: Option<&Ids>| {
+            found.extend(ids.map_or(&[][..], Ids::as_slice).iter().map(|id| (*id, place)));
+        };
+        for (place, (key, _)) in touches.iter().enumerate() {
+            add(place, schema.by_key.get(key));
+        }
+        let rows = || {
+            let rows = touches.iter().enumerate();
+            rows.filter_map(|(place, (_, row))| Some((place, row.as_ref()?.values())))
+        };
+        for (column, by_value) in &schema.by_value {
+            for (place, values) in rows() {
+                add(place, by_value.get(&values[usize::from(*column)]));
             }
         }
-        if let Some(row) = row {
+        let mut ids = Vec::new();
+        for (place, values) in rows() {
+            ids.extend_from_slice(&schema.unanchored);
             for (column, ranges) in &schema.ranges {
-                let value = &row.values()[usize::from(*column)];
+                let value = &values[usize::from(*column)];
                 // No comparison with `NULL` is true.
                 if !value.is_null() {
                     ranges.find(value, &mut ids);
                 }
             }
+            found.extend(ids.drain(..).map(|id| (id, place)));
         }
-        ids.sort_unstable();
-        ids.dedup();
-        ids
+        found.sort_unstable();
+        found.dedup();
+        found
     }
 
     fn in_memory(&self, table: &'static Table) -> Option<&Schema> {
