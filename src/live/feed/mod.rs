@@ -8,6 +8,7 @@ mod ahead;
 pub(super) mod attention;
 mod log;
 mod postgres_bell;
+mod postgres_glance;
 mod postgres_log;
 mod postgres_source;
 mod postgres_trigger;

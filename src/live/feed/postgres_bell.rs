@@ -44,6 +44,20 @@ macro_rules! found {
 }
 pub(super) use found;
 
+/// The same where it is there and may be read, by its number and the server's clock.
+pub(super) const GLANCED: &str = "pg_sequence_last_value('recto.bell'::regclass), \
+    (extract(epoch from clock_timestamp()) * 1000000)::bigint";
+
+/// Reads the columns of a glance.
+pub(super) fn read_number(number: &Value, now: &Value) -> Bell {
+    match (number, now) {
+        (&Value::Int(number), &Value::Int(now)) if now < number => {
+            Bell::Rings { number, left: Duration::from_micros(number.abs_diff(now)) }
+        }
+        _ => Bell::Silent,
+    }
+}
+
 /// Reads the column of a look.
 pub(super) fn read(value: &Value) -> Bell {
     let Value::Text(found) = value else { return Bell::Given };

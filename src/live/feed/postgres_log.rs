@@ -5,7 +5,8 @@
 
 use std::fmt::Write;
 
-use super::postgres_bell::CREATE;
+use super::postgres_bell;
+use super::postgres_glance;
 use super::postgres_trigger::function;
 use super::postgres_trigger::watch;
 use crate::adapter::sql::Dialect;
@@ -66,7 +67,9 @@ if to_regclass('recto.watched') is null then
 {TABLES}
 end if;
 end $install$;
-{CREATE}"
+{}{}",
+        postgres_bell::CREATE,
+        postgres_glance::CREATE,
     );
     for table in tables {
         script.push_str(&watch(table, dialect)?);

@@ -5,6 +5,7 @@
 //! transactions, no order assumed.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::attention::Bell;
 use super::postgres_bell;
@@ -48,8 +49,10 @@ pub(super) const SYSTEM: &str = "select system_identifier::text from pg_control_
 /// its name. The age of a transaction is the cheapest way from its number to an integer; rows that
 /// were frozen in the manner of old versions have none, and are not new.
 ///
-/// It is asked in every tick and was most of what a tick cost: with two tables 0.14 ms of the
-/// database's time as a recursive query, 0.07 ms since it is told which children are known.
+/// With two tables it took 0.14 ms of the database's time as a recursive query, and takes 0.07 ms
+/// since it is told which children are known; three times that where the processor's caches have
+/// forgotten it. So most ticks only glance (`postgres_glance.rs`), at the tables that it names last:
+/// none where a glance would not do.
 const LOOK: &str = concat!(
     "select pg_current_snapshot()::text, coalesce(e.id::text, ''), \
     e.born::text, $3::text, f.xid::text, \
@@ -62,21 +65,26 @@ const LOOK: &str = concat!(
         (select concat(count(*), ':', sum(age(a.xmin)) - count(*) * age('100'::xid)) \
             from pg_attribute a where a.attrelid = any($1::text::oid[]) and 0 < a.attnum \
             and a.xmin <> '1'::xid and a.xmin <> '2'::xid), \
-        (select concat(count(*), ':', sum(age(t.xmin)) - count(*) * age('100'::xid), \
-                case when bool_or(t.tgname = 'recto_log' and t.tgnewtable is not null and ( \
-                    exists (select from pg_inherits h where h.inhrelid = t.tgrelid) or \
-                    exists (select from pg_subscription_rel s where s.srrelid = t.tgrelid))) \
-                then pg_current_snapshot()::text end) \
-            from pg_trigger t where t.tgrelid = any($2::text::oid[]) \
-            and t.xmin <> '1'::xid and t.xmin <> '2'::xid)), ",
+        g.shape, case when g.is_blind then pg_current_snapshot()::text end), ",
     postgres_bell::found!(),
     // One statement less than if the log were asked by itself: a message costs more than its answer.
     ", (select array_agg(tab || e'\\x1f' || coalesce(key::text, '')) from ( \
         select tab, key from recto.changes where xid >= $4::text::xid8 \
         union all \
         select tab, key from recto.changes where xid = any($5::text[]::xid8[]) \
-        limit $6::text::bigint) n) \
-    from (values (1)) one left join recto.epoch e on true left join recto.floor f on true"
+        limit $6::text::bigint) n), \
+    (select array_agg(format('%s %s.%I', c.oid, c.relnamespace::regnamespace, c.relname) order by c.oid) \
+        from pg_class c where c.oid = any($2::text::oid[]) and not coalesce(g.is_blind, false) \
+        having bool_and(has_any_column_privilege(c.oid, 'select')) \
+        and has_function_privilege(to_regprocedure('recto.stamp()'), 'execute') \
+        and has_sequence_privilege(to_regclass('recto.bell'), 'usage, select')) \
+    from (select concat(count(*), ':', sum(age(t.xmin)) - count(*) * age('100'::xid)) as shape, \
+            bool_or(t.tgname = 'recto_log' and t.tgnewtable is not null and ( \
+                exists (select from pg_inherits h where h.inhrelid = t.tgrelid) or \
+                exists (select from pg_subscription_rel s where s.srrelid = t.tgrelid))) as is_blind \
+        from pg_trigger t where t.tgrelid = any($2::text::oid[]) \
+        and t.xmin <> '1'::xid and t.xmin <> '2'::xid) g \
+    left join recto.epoch e on true left join recto.floor f on true"
 );
 
 /// So many entries at once are no news but another world, and everything is asked again. A guess; they
@@ -88,13 +96,18 @@ pub(super) const MOST: usize = 1_000_000;
 /// Its few statements are asked again and again, so they are planned once; the log is never
 /// analyzed, but its index is always right, so the planner may not scan; and no JIT, since the price
 /// the planner puts on a forbidden scan would have each look compiled, for 400 ms. What it writes is
-/// made good when it is lost, so nothing waits for the disk.
+/// made good when it is lost, so nothing waits for the disk. What it hopes to read (a glance, rows ahead)
+/// waits for no lock longer than a change of a definition takes, as a rule: a guess.
 pub(super) const SESSION: &str = "set recto.notify = 'off'; set jit = off; \
-    set synchronous_commit = off; set plan_cache_mode = force_generic_plan; set enable_seqscan = off";
+    set synchronous_commit = off; set plan_cache_mode = force_generic_plan; \
+    set enable_seqscan = off; set lock_timeout = '200ms'";
 
 /// What other people's queries are planned with, until the end of the transaction.
 pub(super) const AS_USUAL: &str = "select set_config('plan_cache_mode', 'auto', true), \
-    set_config('enable_seqscan', 'on', true)";
+    set_config('enable_seqscan', 'on', true), set_config('lock_timeout', '0', true)";
+
+/// Whoever cannot do without a table that is locked waits for it, until the end of the transaction.
+pub(super) const PATIENT: &str = "select set_config('lock_timeout', '0', true)";
 
 /// The tables that a look asks about, which is what the last one told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -123,26 +136,38 @@ fn oids(oids: &BTreeSet<u32>) -> Value {
     Value::text(format!("{{{}}}", each.join(",")))
 }
 
-/// The statement of one look, which brings one entry more than are news; `system` is what [`SYSTEM`]
-/// told.
+/// The statement of one look; `system` is what [`SYSTEM`] told.
 pub(super) fn look(
     since: Option<&Position>,
     tables: &Tables,
     system: &str,
     most: usize,
 ) -> Statement {
-    let (xmax, running) = match since {
+    let tables = [oids(&tables.watched), oids(&tables.kin)];
+    let params = tables.into_iter().chain([Value::text(system)]).chain(news(since, most));
+    plain(LOOK, params.collect())
+}
+
+/// From which transaction on entries are new, which of those before it are, and how many to bring:
+/// one more than are news.
+pub(super) fn news(since: Option<&Position>, most: usize) -> [Value; 3] {
+    let limit = Value::text(most.saturating_add(1).to_string());
+    match since {
         Some(Position { at: At::Transactions(earlier), .. }) => {
             let running = earlier.xip.iter().map(|xid| Value::text(xid.to_string()));
-            (Value::text(earlier.xmax.to_string()), Value::Array(running.collect()))
+            [Value::text(earlier.xmax.to_string()), Value::Array(running.collect()), limit]
         }
         // Nothing is new to those who know nothing.
-        Some(Position { at: At::Sequence(_), .. }) | None => (Value::Null, Value::Null),
-    };
-    let tables = [oids(&tables.watched), oids(&tables.kin)];
-    let limit = Value::text(most.saturating_add(1).to_string());
-    let params = tables.into_iter().chain([Value::text(system), xmax, running, limit]);
-    plain(LOOK, params.collect())
+        Some(Position { at: At::Sequence(_), .. }) | None => [Value::Null, Value::Null, limit],
+    }
+}
+
+/// The new entries, as a look or a glance brings them.
+pub(super) fn entries(value: Option<&Value>) -> Vec<Row> {
+    match value {
+        Some(Value::Array(entries)) => entries.iter().filter_map(entry).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// Table and key of an entry.
@@ -157,19 +182,33 @@ pub(super) fn position() -> Statement {
     plain(POSITION, Vec::new())
 }
 
-fn text(value: &Value) -> &str {
+pub(super) fn text(value: &Value) -> &str {
     if let Value::Text(text) = value { text } else { "" }
 }
 
 /// True when a transaction from before this epoch has come to its end: only one that was prepared
 /// outlives a crash, and what it had logged did not.
-fn lost_entries(earlier: &Transactions, now: &Transactions, born: &str) -> bool {
-    let born: u64 = born.parse().unwrap_or(u64::MAX);
+fn lost_entries(earlier: &Transactions, now: &Transactions, born: u64) -> bool {
     earlier.xip.iter().any(|&xid| xid < born && now.shows(xid))
 }
 
+/// True when everything after the earlier state is still in the log, whose floor is `floor`, and among
+/// the `count` entries that were brought of at most `most`.
+pub(super) fn reaches_back(
+    (since, now): (Option<&Position>, &Position),
+    (born, floor): (u64, u64),
+    (count, most): (usize, usize),
+) -> bool {
+    match (since.map(|since| &since.at), &now.at) {
+        (Some(At::Transactions(earlier)), At::Transactions(now)) => {
+            floor <= earlier.xmin && !lost_entries(earlier, now, born) && count <= most
+        }
+        _ => true,
+    }
+}
+
 /// The epoch, the transactions, the first of this epoch, and the floor of the log.
-fn read_state(values: &[Value]) -> Result<(Position, &str, u64)> {
+fn read_state(values: &[Value]) -> Result<(Position, u64, u64)> {
     let [snapshot, marker, born, system, floor, ..] = values else {
         return Err(Error::invalid("the database told no snapshot"));
     };
@@ -180,7 +219,8 @@ fn read_state(values: &[Value]) -> Result<(Position, &str, u64)> {
         format!("{}-{}", text(system), text(marker))
     };
     let position = Position { epoch: epoch.into(), at: At::Transactions(transactions) };
-    Ok((position, text(born), text(floor).parse().unwrap_or(u64::MAX)))
+    let number = |value: &Value| text(value).parse().unwrap_or(u64::MAX);
+    Ok((position, number(born), number(floor)))
 }
 
 /// Reads the answer to [`SYSTEM`].
@@ -195,32 +235,29 @@ pub(super) fn read_position(answer: &Answer) -> Result<Position> {
     read_state(state).map(|(position, ..)| position)
 }
 
-/// Reads the answers to [`look`], the answer to `begin` in front.
-pub(super) fn read(answers: Vec<Answer>, since: Option<&Position>, most: usize) -> Result<Look> {
-    let state = answers.into_iter().nth(1).and_then(|mut answer| answer.rows.pop());
+/// Reads the answer to [`look`], and the numbers and names of the tables to glance at, if any.
+pub(super) fn read(
+    answer: Option<Answer>,
+    since: Option<&Position>,
+    most: usize,
+) -> Result<(Look, Option<Value>)> {
+    let state = answer.and_then(|mut answer| answer.rows.pop());
     let state = state.ok_or_else(|| Error::invalid("the database told no snapshot"))?;
     let (position, born, floor) = read_state(state.values())?;
-    let entries: Vec<Row> = match state.values().get(9) {
-        Some(Value::Array(entries)) => entries.iter().filter_map(entry).collect(),
-        _ => Vec::new(),
-    };
-    let reaches_back = match (since, &position.at) {
-        (Some(Position { at: At::Transactions(earlier), .. }), At::Transactions(now)) => {
-            floor <= earlier.xmin && !lost_entries(earlier, now, born) && entries.len() <= most
-        }
-        _ => true,
-    };
-    let rest = |place: usize| state.values().get(place).map(text).unwrap_or_default().to_owned();
-    let tables = Tables::told(&rest(5), &rest(6));
-    Ok(Look {
-        born: born.parse().unwrap_or(u64::MAX),
-        fingerprint: format!("{:?} {:?} {}", tables.watched, tables.kin, rest(7)),
-        tables,
+    let entries = entries(state.values().get(9));
+    let rest = |place: usize| state.values().get(place).map(text).unwrap_or_default();
+    let tables = Tables::told(rest(5), rest(6));
+    let look = Look {
+        born,
+        fingerprint: format!("{:?} {:?} {}", tables.watched, tables.kin, rest(7)).into(),
+        tables: Arc::new(tables),
         bell: state.values().get(8).map_or(Bell::Given, postgres_bell::read),
+        reaches_back: reaches_back((since, &position), (born, floor), (entries.len(), most)),
         position,
-        reaches_back,
         entries,
-    })
+    };
+    let names = state.values().get(10).filter(|names| matches!(names, Value::Array(_)));
+    Ok((look, names.cloned()))
 }
 
 #[cfg(test)]

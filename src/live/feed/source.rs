@@ -24,6 +24,7 @@ use super::ahead::PATIENCE;
 use super::log::is_postgres;
 use super::log::watched;
 use super::postgres_bell;
+use super::postgres_glance::Glance;
 use super::postgres_source;
 use super::postgres_source::Tables;
 use super::snapshot::Position;
@@ -54,9 +55,9 @@ pub(super) struct Look {
     /// The state it was read at.
     pub(super) position: Position,
     /// What tells whether tables still have the shape they had.
-    pub(super) fingerprint: String,
+    pub(super) fingerprint: Arc<str>,
     /// The tables to ask the fingerprint of, by number, where it is asked so.
-    pub(super) tables: Tables,
+    pub(super) tables: Arc<Tables>,
     /// The first transaction of this life of the database.
     pub(super) born: u64,
     /// Whether everything after the earlier state is still in the log.
@@ -68,6 +69,11 @@ pub(super) struct Look {
 }
 
 impl Look {
+    /// Whether the database's life has a name.
+    fn is_marked(&self) -> bool {
+        !self.position.epoch.is_empty()
+    }
+
     /// The number of this life of the database and this shape of its tables; never zero.
     fn life(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
@@ -82,16 +88,19 @@ pub struct LogFeed {
     repo: Repo,
     seat: Seat,
     /// The tables to ask about, as the last look told.
-    tables: Tables,
+    tables: Arc<Tables>,
+    glance: Glance,
     ahead: Ahead,
     /// How many entries of PostgreSQL's log are news.
     most: usize,
     /// Which cluster PostgreSQL's connection leads to.
     system: String,
     /// Where the last ended tick stood.
-    position: Option<(Position, String)>,
+    position: Option<(Position, Arc<str>)>,
     /// Where the present tick stands.
-    reached: Option<(Position, String)>,
+    reached: Option<(Position, Arc<str>)>,
+    /// Whether this tick waits for tables that are locked.
+    is_patient: bool,
     /// Whether statements that are not the feed's own may be planned in this tick.
     is_as_usual: bool,
 }
@@ -105,6 +114,20 @@ enum Seat {
     Own(Box<dyn ErasedConnection>),
     /// One of the pool's, for the time of a tick: an in-memory database has but one.
     Leased(Lease),
+}
+
+/// What a look on PostgreSQL tries to do with.
+#[derive(Debug, Default)]
+struct Hoped {
+    glance: Option<Statement>,
+    beside: Option<Statement>,
+    ahead: Vec<Statement>,
+}
+
+impl Hoped {
+    fn is_nothing(&self) -> bool {
+        self.glance.is_none() && self.beside.is_none() && self.ahead.is_empty()
+    }
 }
 
 pub(crate) fn plain(sql: &str, params: Vec<Value>) -> Statement {
@@ -126,12 +149,14 @@ impl LogFeed {
         Ok(Self {
             repo,
             seat: Seat::Empty,
-            tables: Tables::default(),
+            tables: Arc::default(),
+            glance: Glance::default(),
             ahead: Ahead::default(),
             most: postgres_source::MOST,
             system: String::new(),
             position: None,
             reached: None,
+            is_patient: false,
             is_as_usual: false,
         })
     }
@@ -157,6 +182,7 @@ impl LogFeed {
             } else {
                 let mut connection = pool.detach(Access::Read).await?;
                 if is_postgres(&self.repo) {
+                    self.glance.forget();
                     connection.batch(postgres_source::SESSION).await?;
                     let system = plain(postgres_source::SYSTEM, Vec::new());
                     self.system =
@@ -185,46 +211,102 @@ impl LogFeed {
         })
     }
 
-    /// Takes a look that reads ahead, or one that does not where that fails or takes long.
+    /// Takes a look, and hopes that it may be a short one and bring rows along; if that cannot be had,
+    /// or not soon, one that asks for nothing but the log and the catalog.
     async fn look(&mut self) -> Result<Look> {
-        let position = self.position.as_ref().map(|(position, _)| position);
-        let ahead = self.ahead.statements(position, Instant::now());
-        if ahead.is_empty() {
-            return self.look_and(ahead).await;
+        if !is_postgres(&self.repo) {
+            return self.look_at_file().await;
         }
-        if let Ok(Ok(look)) = tokio::time::timeout(PATIENCE, self.look_and(ahead)).await {
+        let now = Instant::now();
+        let since = self.position.as_ref().map(|(position, _)| position.clone());
+        let hoped = Hoped {
+            glance: self.glance.statement(since.as_ref(), self.most, now),
+            beside: self.glance.beside(now),
+            ahead: self.ahead.statements(since.as_ref(), now),
+        };
+        if hoped.is_nothing() {
+            return self.look_hoping(since.as_ref(), hoped).await;
+        }
+        let look = self.look_hoping(since.as_ref(), hoped);
+        if let Ok(Ok(look)) = tokio::time::timeout(PATIENCE, look).await {
             return Ok(look);
         }
         self.ahead.forget();
+        self.glance.failed(Instant::now());
         if let Seat::Own(connection) = &mut self.seat {
             connection.abandon();
         }
-        self.look_and(Vec::new()).await
+        self.look_hoping(since.as_ref(), Hoped::default()).await
     }
 
-    async fn look_and(&mut self, ahead: Vec<Statement>) -> Result<Look> {
+    async fn sit_soon(&mut self) -> Result<()> {
         // A server may take a connection and never say a word.
         let limit = self.repo.config().timeout;
         tokio::time::timeout(limit, self.sit()).await.unwrap_or_else(|_| {
             Err(Error::new(ErrorKind::Timeout(limit), "no connection to the database for the feed"))
-        })?;
-        self.is_as_usual = !is_postgres(&self.repo);
-        let begin = plain(self.repo.dialect().begin(Begin::Snapshot), Vec::new());
+        })
+    }
+
+    async fn look_at_file(&mut self) -> Result<Look> {
+        self.sit_soon().await?;
+        (self.is_patient, self.is_as_usual) = (true, true);
         let since = self.position.as_ref().map(|(position, _)| position.clone());
-        if is_postgres(&self.repo) {
-            let look = postgres_source::look(since.as_ref(), &self.tables, &self.system, self.most);
-            let mut statements = vec![begin, look];
-            let own = statements.len();
-            statements.extend(ahead);
-            let mut answers = self.run(statements).await?;
-            self.ahead.take(answers.drain(own..).map(|answer| answer.rows));
-            postgres_source::read(answers, since.as_ref(), self.most)
-        } else {
-            let mut statements = vec![begin];
-            statements.extend(sqlite_source::look(since.as_ref()));
-            let answers = self.run(statements).await?;
-            sqlite_source::read(answers, since.as_ref())
+        let mut statements = vec![plain(self.repo.dialect().begin(Begin::Snapshot), Vec::new())];
+        statements.extend(sqlite_source::look(since.as_ref()));
+        let answers = self.run(statements).await?;
+        sqlite_source::read(answers, since.as_ref())
+    }
+
+    async fn look_hoping(&mut self, since: Option<&Position>, hoped: Hoped) -> Result<Look> {
+        self.sit_soon().await?;
+        (self.is_patient, self.is_as_usual) = (false, false);
+        let begin = plain(self.repo.dialect().begin(Begin::Snapshot), Vec::new());
+        let Some(glance) = hoped.glance else {
+            return self.look_whole(since, Some(begin), hoped.beside, hoped.ahead).await;
+        };
+        let mut statements = vec![begin, glance];
+        statements.extend(hoped.ahead);
+        let mut answers = self.run(statements).await?.into_iter().skip(1);
+        let glanced = answers.next().unwrap_or_default();
+        self.ahead.take(answers.map(|answer| answer.rows));
+        match self.glance.read(&glanced, since, self.most)? {
+            Some(look) => Ok(look),
+            None => self.look_whole(since, None, None, Vec::new()).await,
         }
+    }
+
+    /// A look that asks everything; without `begin` it is in the snapshot that is open.
+    async fn look_whole(
+        &mut self,
+        since: Option<&Position>,
+        begin: Option<Statement>,
+        beside: Option<Statement>,
+        ahead: Vec<Statement>,
+    ) -> Result<Look> {
+        let look = postgres_source::look(since, &self.tables, &self.system, self.most);
+        let (is_first, is_beside) = (begin.is_some(), beside.is_some());
+        let mut statements: Vec<Statement> = begin.into_iter().collect();
+        if is_first && !is_beside && ahead.is_empty() {
+            statements.extend(self.patience());
+        }
+        let own = statements.len();
+        statements.extend([look].into_iter().chain(beside).chain(ahead));
+        let mut answers = self.run(statements).await?.into_iter().skip(own);
+        let (look, names) = postgres_source::read(answers.next(), since, self.most)?;
+        let beside = if is_beside { answers.next() } else { None };
+        if is_first {
+            self.ahead.take(answers.map(|answer| answer.rows));
+        }
+        let is_right = look.is_marked() && look.tables == self.tables;
+        let names = names.filter(|_| is_right);
+        self.glance.looked(&look, names, beside.as_ref(), Instant::now());
+        Ok(look)
+    }
+
+    /// What stands in front of statements that wait for tables that are locked.
+    fn patience(&mut self) -> Option<Statement> {
+        let is_patient = std::mem::replace(&mut self.is_patient, true);
+        (!is_patient).then(|| plain(postgres_source::PATIENT, Vec::new()))
     }
 
     /// Opens a snapshot and looks; creates the marker of a new epoch where the database lost it.
@@ -232,10 +314,10 @@ impl LogFeed {
         // Each round mends one thing: the marker, or which tables there are, a level at a time.
         for _ in 0..MOST_LOOKS {
             let look = self.look().await?;
-            let is_marked = !look.position.epoch.is_empty();
-            if is_marked && look.tables == self.tables {
+            if look.is_marked() && look.tables == self.tables {
                 return Ok(look);
             }
+            let is_marked = look.is_marked();
             self.tables = look.tables;
             self.run(vec![plain("rollback", Vec::new())]).await?;
             if !is_marked {
@@ -287,7 +369,7 @@ impl Feed for LogFeed {
         let own = usize::from(!self.is_as_usual);
         if !self.is_as_usual {
             statements.insert(0, plain(postgres_source::AS_USUAL, Vec::new()));
-            self.is_as_usual = true;
+            (self.is_patient, self.is_as_usual) = (true, true);
         }
         let answers = self.run(statements).await?;
         Ok(answers.into_iter().skip(own).map(|answer| answer.rows).collect())
@@ -315,7 +397,8 @@ impl Feed for LogFeed {
             kinds: table.columns.iter().map(|column| column.kind).collect(),
             effect: Effect::None,
         };
-        let mut answers = self.run(vec![statement]).await?;
+        let statements = self.patience().into_iter().chain([statement]);
+        let mut answers = self.run(statements.collect()).await?;
         rows.extend(answers.pop().unwrap_or_default().rows);
         Ok(rows)
     }
@@ -329,11 +412,11 @@ impl Feed for LogFeed {
             sqlite_source::look(Some(&since))
         };
         let mut answers = self.run(look).await?;
-        // What reads a look expects the answer to `begin` in front.
-        answers.insert(0, Answer::default());
         let look = if is_postgres {
-            postgres_source::read(answers, Some(&since), self.most)?
+            postgres_source::read(answers.pop(), Some(&since), self.most)?.0
         } else {
+            // What reads this look expects the answer to `begin` in front.
+            answers.insert(0, Answer::default());
             sqlite_source::read(answers, Some(&since))?
         };
         // Who still ran when this life began may have logged before it, and that is lost.

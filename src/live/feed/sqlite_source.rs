@@ -1,7 +1,8 @@
 //! One look at SQLite's log: one writer at a time, so that its order is the order of commits.
 
+use std::sync::Arc;
+
 use super::attention::Bell;
-use super::postgres_source::Tables;
 use super::snapshot::At;
 use super::snapshot::Position;
 use super::source::Look;
@@ -54,8 +55,8 @@ pub(super) fn read(answers: Vec<Answer>, since: Option<&Position>) -> Result<Loo
     };
     Ok(Look {
         position: Position { epoch: epoch.clone(), at: At::Sequence(*seq) },
-        fingerprint: version.to_string(),
-        tables: Tables::default(),
+        fingerprint: version.to_string().into(),
+        tables: Arc::default(),
         born: 0,
         bell: Bell::Given,
         reaches_back,

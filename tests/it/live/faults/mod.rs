@@ -11,6 +11,7 @@ mod connections;
 mod doubt;
 mod failing;
 mod full;
+mod glance;
 mod killed;
 mod late;
 mod log;
