@@ -152,6 +152,7 @@ const PURE: &[&str] = &[
     "src/live/session/refusal.rs",
     "src/live/session/names.rs",
     "src/live/session/request.rs",
+    "src/live/session/said.rs",
     "src/live/session/text.rs",
     "src/live/session/voice.rs",
     "src/live/catchup.rs",

@@ -150,7 +150,7 @@ impl LiveClient {
 impl LiveClient {
     /// The mailbox, which is heard instead of [`LiveClient::next`]. After [`Event::Lagged`] whoever
     /// hears it must [ask](LiveClient::catch_up) for what was missed.
-    pub(crate) fn mailbox(&self) -> &Mailbox {
+    pub(crate) fn mailbox(&self) -> &Arc<Mailbox> {
         &self.mailbox
     }
 

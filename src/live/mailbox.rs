@@ -5,17 +5,18 @@
 //! true. Answers to a client's own requests are as many as the requests it may have open.
 
 use std::collections::HashSet;
-use std::collections::VecDeque;
+use std::fmt::Debug;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
+use std::sync::OnceLock;
 use std::sync::Weak;
 use std::task::Context;
 use std::task::Poll;
+use std::task::Waker;
 
-pub(crate) use super::listener::Ear;
-use super::listener::Listener;
+use super::list::List;
 use super::step::Answer;
 use super::step::Step;
 use super::step::Version;
@@ -28,6 +29,10 @@ pub const CAPACITY: usize = 32;
 
 /// The name a client gave one of its queries.
 pub type Name = Arc<str>;
+
+/// How queries of a client went from one version to a later one, in order; a query may come several
+/// times where moves were joined. Made once for all clients that watch the same by the same names.
+pub type Steps = Arc<[(Name, Arc<Step>)]>;
 
 /// What a client hears.
 #[derive(Clone, Debug)]
@@ -48,8 +53,8 @@ pub enum Event {
         from: Version,
         /// Where they are.
         to: Version,
-        /// The steps, in order; a query may come several times where moves were joined.
-        steps: Vec<(Name, Arc<Step>)>,
+        /// The way.
+        steps: Steps,
     },
     /// These queries start again, or ended; the others did not change up to `version`.
     Reset {
@@ -72,7 +77,7 @@ pub enum Event {
 }
 
 /// All queries of a client from one version to a later one.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[cfg_attr(
     not(feature = "server"),
     expect(dead_code, reason = "only the server's couriers hear mailboxes this way")
@@ -80,22 +85,34 @@ pub enum Event {
 pub(crate) struct Move {
     pub(crate) from: Version,
     pub(crate) to: Version,
-    pub(crate) steps: Vec<(Name, Arc<Step>)>,
+    pub(crate) steps: Steps,
 }
 
 /// A bounded queue of events for one client.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(crate) struct Mailbox {
+    /// Whoever sees to it, beside a task that waits: told of everything.
+    ear: OnceLock<Weak<dyn Ear>>,
     state: Mutex<State>,
 }
 
+/// Somebody who sees to many mailboxes, and is told which one has something in it.
+pub(crate) trait Ear: Debug + Send + Sync {
+    /// Something was put in; it may have been taken already.
+    fn ring(self: Arc<Self>);
+}
+
+/// In this order: what every delivery looks at lies together.
 #[derive(Debug, Default)]
+#[repr(C)]
 struct State {
-    events: VecDeque<Event>,
     moves: usize,
-    lag: Lag,
     is_closed: bool,
-    listener: Listener,
+    /// The task that waits.
+    task: Option<Waker>,
+    events: List<Event>,
+    lag: Lag,
 }
 
 #[derive(Debug, Default)]
@@ -117,7 +134,7 @@ impl Mailbox {
         let mut state = self.state();
         match (&mut state.lag, event) {
             (Lag::Behind { dirty, .. }, Event::Moved { steps, .. }) => {
-                dirty.extend(steps.into_iter().map(|(name, _)| name));
+                dirty.extend(steps.iter().map(|(name, _)| Arc::clone(name)));
             }
             (Lag::None, event @ Event::Moved { .. }) => {
                 state.moves += 1;
@@ -128,18 +145,29 @@ impl Mailbox {
             }
             (_, event) => state.events.push_back(event),
         }
-        tell(state);
+        self.tell(state);
     }
 
-    /// Has `ear` told of everything that is put in from now on, and of what is there.
+    /// Tells whoever hears it, when the lock is given back.
+    fn tell(&self, mut state: MutexGuard<'_, State>) {
+        let task = state.task.take();
+        drop(state);
+        if let Some(task) = task {
+            task.wake();
+        }
+        if let Some(ear) = self.ear.get().and_then(Weak::upgrade) {
+            ear.ring();
+        }
+    }
+
+    /// Has `ear` told of everything that is put in from now on, and of what is there; once.
     #[cfg_attr(
         not(feature = "server"),
         expect(dead_code, reason = "only the server's couriers hear mailboxes this way")
     )]
     pub(crate) fn listen(&self, ear: Weak<dyn Ear>) {
-        let mut state = self.state();
-        state.listener = Listener::Ear(ear);
-        tell(state);
+        self.ear.get_or_init(|| ear);
+        self.tell(self.state());
     }
 
     /// What the client missed, if it is behind: the version it is at after what waits here, and
@@ -162,7 +190,7 @@ impl Mailbox {
     pub(crate) fn close(&self) {
         let mut state = self.state();
         state.is_closed = true;
-        tell(state);
+        self.tell(state);
     }
 
     /// The next event, if it is a move; the other way round, whether something else waits.
@@ -215,16 +243,9 @@ impl Mailbox {
         if !state.is_empty() {
             cx.waker().wake_by_ref();
         }
-        state.listener = Listener::Task(cx.waker().clone());
+        state.task = Some(cx.waker().clone());
         Poll::Pending
     }
-}
-
-/// Tells whoever listens, when the lock is given back.
-fn tell(mut state: MutexGuard<'_, State>) {
-    let called = state.listener.called();
-    drop(state);
-    called.tell();
 }
 
 /// What waits in a mailbox behind the moves.
@@ -252,7 +273,7 @@ impl State {
             self.events.pop_back_if(|event| matches!(event, Event::Moved { .. }))
         {
             since = Some(from);
-            dirty.extend(steps.into_iter().map(|(name, _)| name));
+            dirty.extend(steps.iter().map(|(name, _)| Arc::clone(name)));
             self.moves -= 1;
         }
         if let Some(from) = since {
@@ -268,7 +289,7 @@ mod tests {
     use super::*;
 
     fn moved(from: Version) -> Event {
-        Event::Moved { from, to: from + 1, steps: Vec::new() }
+        Event::Moved { from, to: from + 1, steps: Arc::default() }
     }
 
     fn hear(mailbox: &Mailbox) -> Option<String> {

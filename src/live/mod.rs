@@ -18,7 +18,7 @@ mod driver;
 mod engine;
 pub mod feed;
 mod health;
-mod listener;
+mod list;
 pub mod mailbox;
 mod meter;
 pub mod metrics;

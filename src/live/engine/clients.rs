@@ -8,12 +8,14 @@ use super::super::client::Wanted;
 use super::super::mailbox::Event;
 use super::super::mailbox::Mailbox;
 use super::super::mailbox::Name;
+use super::super::mailbox::Steps;
 use super::super::router::ResultId;
 use super::super::step::Answer;
 use super::super::step::Cursor;
-use super::super::step::Step;
 use super::super::step::Version;
 use super::Engine;
+use super::tell::Told;
+use super::tell::shared;
 use crate::error::Error;
 
 /// One client and what it watches.
@@ -30,19 +32,16 @@ pub(super) struct Client {
 impl Client {
     /// Tells it how its queries went to version `to`; those that are not named did not change. A
     /// query whose request was not answered yet starts with its answer.
-    pub(super) fn moved<'a>(
-        &mut self,
-        to: Version,
-        steps: impl Iterator<Item = (&'a Name, &'a Arc<Step>)>,
-    ) {
-        let (requests, queries) = (&self.requests, &self.queries);
-        let is_shown = |(name, _): &(&Name, &Arc<Step>)| {
-            requests.is_empty() || queries.get(*name).is_some_and(|watched| watched.is_answered)
+    ///
+    /// `last` is what the last one was told, which is often the same.
+    pub(super) fn moved(&mut self, to: Version, told: &[Told<'_>], last: &mut Option<Steps>) {
+        let steps: Steps = if self.requests.is_empty() {
+            shared(told, last)
+        } else {
+            let is_answered = |name| self.queries.get(name).is_some_and(|held| held.is_answered);
+            let shown = told.iter().filter(|(_, name, _)| is_answered(*name));
+            shown.map(|(_, name, step)| (Arc::clone(name), Arc::clone(step))).collect()
         };
-        let steps: Vec<(Name, Arc<Step>)> = steps
-            .filter(is_shown)
-            .map(|(name, step)| (Arc::clone(name), Arc::clone(step)))
-            .collect();
         if !steps.is_empty() {
             let from = std::mem::replace(&mut self.version, to);
             self.mailbox.push(Event::Moved { from, to, steps });
@@ -134,10 +133,12 @@ impl Engine {
         let parts = wanted.into_iter().map(|wanted| {
             self.remove(id, std::slice::from_ref(&wanted.name));
             let result = self.result_for(&wanted.ast).map_err(Arc::new);
+            let mut name = wanted.name;
             if let Ok(result) = result {
-                self.subscribe(id, Arc::clone(&wanted.name), result);
+                name = self.called(result, name);
+                self.subscribe(id, Arc::clone(&name), result);
             }
-            Part { name: wanted.name, since: wanted.since, result }
+            Part { name, since: wanted.since, result }
         });
         let parts: Vec<Part> = parts.collect();
         let waiting = self.next_waiting;
@@ -199,6 +200,12 @@ impl Engine {
                 self.answerable.push(number);
             }
         }
+    }
+
+    /// A client's name for a result, in the memory of somebody else's where there is one.
+    fn called(&self, id: ResultId, name: Name) -> Name {
+        let like = self.results.get(id).and_then(|result| result.subscribers.name_like(&name));
+        like.map_or(name, Arc::clone)
     }
 
     fn subscribe(&mut self, id: ClientId, name: Name, result: ResultId) {
@@ -328,12 +335,12 @@ impl Engine {
         mailbox.push(Event::Reset { version, answers: answers.collect() });
     }
 
-    fn missed(&self, moved: &[(Name, ResultId)], from: Version) -> Option<Vec<(Name, Arc<Step>)>> {
+    fn missed(&self, moved: &[(Name, ResultId)], from: Version) -> Option<Steps> {
         let mut steps = Vec::new();
         for (name, id) in moved {
             let since = self.results.get(*id)?.since(from)?;
             steps.extend(since.into_iter().map(|step| (Arc::clone(name), step)));
         }
-        Some(steps)
+        Some(steps.into())
     }
 }

@@ -1,14 +1,34 @@
 //! What a tick has changed is told: one event for each client, with all that moved of its own.
 //!
-//! Thousands may look at one result, so what is done for each of them is kept to a push.
+//! Thousands may look at one result, so what is done for each of them is kept to a push of what all of
+//! them share.
 
 use std::sync::Arc;
 
 use super::super::client::ClientId;
 use super::super::mailbox::Name;
+use super::super::mailbox::Steps;
 use super::super::router::ResultId;
 use super::super::step::Step;
 use super::Engine;
+
+/// Whom to tell, the client's name for the result, and how it moved.
+pub(super) type Told<'a> = (ClientId, &'a Name, &'a Arc<Step>);
+
+/// The steps of one client: those of the last one, where they are the same.
+pub(super) fn shared(told: &[Told<'_>], last: &mut Option<Steps>) -> Steps {
+    let is_same = |((name, step), (_, told, moved)): (&(Name, Arc<Step>), &Told<'_>)| {
+        Arc::ptr_eq(name, told) && Arc::ptr_eq(step, moved)
+    };
+    if let Some(last) = last
+        && last.len() == told.len()
+        && last.iter().zip(told).all(is_same)
+    {
+        return Arc::clone(last);
+    }
+    let own = told.iter().map(|(_, name, step)| (Arc::clone(name), Arc::clone(step)));
+    Arc::clone(last.insert(own.collect()))
+}
 
 impl Engine {
     /// The tick is over, and everything asked was answered: tells everybody.
@@ -52,16 +72,17 @@ impl Engine {
     }
 
     fn tell_moved(&mut self, moved: &[(ResultId, Arc<Step>)]) {
-        let mut told: Vec<(ClientId, &Name, &Arc<Step>)> = Vec::new();
+        let mut told: Vec<Told<'_>> = Vec::new();
         for (id, step) in moved {
             let Some(result) = self.results.get(*id) else { continue };
             told.extend(result.subscribers.iter().map(|(client, name)| (*client, name, step)));
         }
         // Subscribers of a result come in order for the most part, which sorts in no time.
         told.sort_by_key(|(client, ..)| *client);
-        for steps in told.chunk_by(|(left, ..), (right, ..)| left == right) {
-            if let Some(client) = self.clients.get_mut(&steps[0].0) {
-                client.moved(self.version, steps.iter().map(|(_, name, step)| (*name, *step)));
+        let mut last = None;
+        for told in told.chunk_by(|(left, ..), (right, ..)| left == right) {
+            if let Some(client) = self.clients.get_mut(&told[0].0) {
+                client.moved(self.version, told, &mut last);
             }
         }
     }

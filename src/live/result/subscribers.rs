@@ -37,6 +37,11 @@ impl Default for Subscribers {
 }
 
 impl Subscribers {
+    /// The same name in the memory of somebody who watches already, if it is easily found.
+    pub(crate) fn name_like(&self, name: &Name) -> Option<&Name> {
+        self.iter().take(FEW).map(|(_, held)| held).find(|held| *held == name)
+    }
+
     /// Adds one that is not there yet.
     pub(crate) fn insert(&mut self, client: ClientId, name: Name) {
         match self {

@@ -15,8 +15,10 @@ use futures::future::BoxFuture;
 use crate::error::Result;
 use crate::live::Live;
 use crate::live::client::LiveClient;
+use crate::live::list::List;
 use crate::live::mailbox::Ear;
 use crate::live::mailbox::Event;
+use crate::live::mailbox::Mailbox;
 use crate::live::mailbox::Move;
 use crate::live::mailbox::Waits;
 use crate::live::session::ChannelId;
@@ -28,12 +30,20 @@ pub(super) struct Clients {
     /// Told when the engine says something.
     ear: Weak<dyn Ear>,
     /// One for each channel, few as a rule.
-    open: Vec<(ChannelId, Option<Arc<LiveClient>>)>,
+    open: List<Open>,
     queue: VecDeque<(ChannelId, Tell)>,
     /// The command that the engine is being told.
     running: Option<BoxFuture<'static, (ChannelId, Told)>>,
     /// Which channel is heard first next time, so that none goes unheard.
     turn: usize,
+}
+
+/// The set of one channel, once it is there.
+struct Open {
+    channel: ChannelId,
+    client: Option<Arc<LiveClient>>,
+    /// Its mailbox, a look away.
+    mailbox: Option<Arc<Mailbox>>,
 }
 
 /// What the engine is told.
@@ -50,7 +60,7 @@ const MOST_QUEUED: usize = 256;
 
 impl Clients {
     pub(super) fn new(live: Live, ear: Weak<dyn Ear>) -> Self {
-        let (open, queue) = (Vec::new(), VecDeque::new());
+        let (open, queue) = (List::default(), VecDeque::new());
         Self { live, ear, open, queue, running: None, turn: 0 }
     }
 
@@ -58,11 +68,11 @@ impl Clients {
     pub(super) fn tell(&mut self, channel: ChannelId, command: Command) {
         match command {
             Command::Close => {
-                self.open.retain(|(open, _)| *open != channel);
+                self.open.take(|open| open.channel == channel);
                 self.queue.retain(|(asking, _)| *asking != channel);
             }
             Command::Open => {
-                self.open.push((channel, None));
+                self.open.push_back(Open { channel, client: None, mailbox: None });
                 self.queue.push_back((channel, Tell::Command(command)));
             }
             Command::Add(..) | Command::Remove(_) | Command::Barrier(_) => {
@@ -78,15 +88,17 @@ impl Clients {
 
     /// What the engine has said, if it has said anything.
     pub(super) fn hear(&mut self) -> Option<(ChannelId, Event)> {
-        let count = self.open.len();
+        let count = self.open.iter().count();
         for _ in 0..count {
             self.turn = (self.turn + 1) % count;
-            let (channel, client) = &self.open[self.turn];
-            let Some(client) = client else { continue };
-            match client.mailbox().take() {
+            let Some(Open { channel, mailbox, .. }) = self.open.iter().nth(self.turn) else {
+                break;
+            };
+            let Some(mailbox) = mailbox else { continue };
+            match mailbox.take() {
                 None => {}
                 Some(Event::Lagged) => {
-                    client.mailbox().asked();
+                    mailbox.asked();
                     self.queue.push_back((*channel, Tell::CatchUp));
                 }
                 Some(event) => return Some((*channel, event)),
@@ -98,9 +110,9 @@ impl Clients {
     /// The moves the engine has said, up to what else it said; and whether it said anything else.
     pub(super) fn take_move(&mut self) -> std::result::Result<(ChannelId, Move), Waits> {
         let mut waits = Waits::Nothing;
-        for (channel, client) in &self.open {
-            match client.as_ref().map_or(Err(Waits::Nothing), |client| client.mailbox().take_move())
-            {
+        for Open { channel, mailbox, .. } in self.open.iter() {
+            let Some(mailbox) = mailbox else { continue };
+            match mailbox.take_move() {
                 Ok(moved) => return Ok((*channel, moved)),
                 Err(Waits::Other) => waits = Waits::Other,
                 Err(Waits::Nothing) => {}
@@ -114,8 +126,8 @@ impl Clients {
         loop {
             if self.running.is_none() {
                 let Some((channel, tell)) = self.queue.pop_front() else { return Poll::Pending };
-                let open = self.open.iter().find(|(open, _)| *open == channel);
-                let client = open.and_then(|(_, client)| client.clone());
+                let open = self.open.iter().find(|open| open.channel == channel);
+                let client = open.and_then(|open| open.client.clone());
                 self.running = Some(self::tell(self.live.clone(), client, channel, tell).boxed());
             }
             let Some(running) = &mut self.running else { return Poll::Pending };
@@ -133,9 +145,10 @@ impl Clients {
 
     /// Listens to a new set, unless its channel was closed in the meantime.
     fn opened(&mut self, channel: ChannelId, client: LiveClient) {
-        if let Some((_, open)) = self.open.iter_mut().find(|(open, _)| *open == channel) {
+        if let Some(open) = self.open.iter_mut().find(|open| open.channel == channel) {
             client.mailbox().listen(Weak::clone(&self.ear));
-            *open = Some(Arc::new(client));
+            open.mailbox = Some(Arc::clone(client.mailbox()));
+            open.client = Some(Arc::new(client));
         }
     }
 }

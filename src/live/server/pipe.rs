@@ -42,20 +42,21 @@ const READ_BYTES: usize = 1024;
 /// A guess: far more than answers to honest questions, and little enough for every socket at once.
 const MOST_WAITING: usize = 256 * 1024;
 
-/// One WebSocket.
+/// One WebSocket; first what every delivery looks at.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Pipe<S> {
-    stream: S,
-    outlet: Outlet,
-    /// Reads messages, answers pings, and says goodbye.
-    protocol: WebSocketContext,
     /// True while something was queued and the stream has not taken and flushed all.
     is_dirty: bool,
-    /// When the stream last took something, and how much it had taken by then.
-    progress: (Instant, u64),
     /// How many messages were queued and not counted yet, and how many bytes were counted.
     uncounted: u64,
     counted: u64,
+    outlet: Outlet,
+    stream: S,
+    /// When the stream last took something, and how much it had taken by then.
+    progress: (Instant, u64),
+    /// Reads messages, answers pings, and says goodbye.
+    protocol: WebSocketContext,
 }
 
 /// What came of waiting.

@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 
 use super::sockets::Sent;
 use super::sockets::Sockets;
+use crate::live::session::said::Said;
 use crate::live::session::text::Text;
 
 /// How many sockets a courier sees to before it lets other tasks run: a third of a millisecond's
@@ -28,6 +29,8 @@ const ROUND: usize = 32;
 pub(super) struct Bag {
     /// For one message.
     pub(super) text: Text,
+    /// For what many are told.
+    pub(super) said: Said,
     /// For all frames of one delivery.
     pub(super) frames: Vec<u8>,
     /// What was sent, until it is counted.
@@ -78,6 +81,7 @@ impl Post {
                     round.extend(queue.drain(..count));
                 }
                 if round.is_empty() {
+                    bag.said.forget();
                     self.bell.notified().await;
                     continue;
                 }

@@ -32,7 +32,6 @@ use super::sockets::Sent;
 use super::work::Work;
 use crate::live::mailbox::Ear;
 use crate::live::mailbox::Event;
-use crate::live::mailbox::Move;
 use crate::live::mailbox::Name;
 use crate::live::mailbox::Waits;
 use crate::live::session::ChannelId;
@@ -57,14 +56,15 @@ enum Done {
     Mutated { channel: ChannelId, call: u64, outcome: Outcome<Arc<str>> },
 }
 
-/// Everything behind one socket.
+/// Everything behind one socket; first what every delivery looks at.
+#[repr(C)]
 pub(super) struct Socket<S> {
+    clients: Clients,
+    session: Session,
     pub(super) pipe: Pipe<S>,
     pub(super) seat: Seat,
     link: Link,
     visitor: Visitor,
-    session: Session,
-    clients: Clients,
     /// Handlers that run; they end with the socket, but for mutations, which it only waits for.
     work: Work<Done>,
     began: Instant,
@@ -136,9 +136,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         self.pipe.lend(&mut bag.frames);
         for _ in 0..events {
             match self.clients.take_move() {
-                Ok((channel, Move { from, to, steps })) => {
+                Ok((channel, moved)) => {
                     bag.text.clear();
-                    self.session.moved(channel, from, to, steps, &mut bag.text);
+                    self.session.moved(channel, &moved, &mut bag.said, &mut bag.text);
                     if 0 < bag.text.len() {
                         self.pipe.push(&bag.text);
                     }

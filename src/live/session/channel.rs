@@ -25,14 +25,14 @@ use super::refusal::Refusal;
 use super::request;
 use super::request::Add;
 use super::request::Remove;
+use super::said::Said;
 use super::text::Text;
 use super::voice::To;
 use super::voice::Voice;
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::live::mailbox::Event;
-use crate::live::mailbox::Name;
-use crate::live::step::Step;
+use crate::live::mailbox::Move;
 use crate::live::step::Version;
 use crate::value::Json;
 
@@ -232,7 +232,8 @@ impl Channel {
             }
             Event::Moved { from, to, steps } => {
                 let mut out = Text::default();
-                self.moved(voice.vsn, from, to, steps, &mut out);
+                let moved = Move { from, to, steps };
+                self.moved(voice.vsn, &moved, &mut Said::default(), &mut out);
                 voice.ask(Output::Send(out));
             }
             Event::Reset { version, answers } => {
@@ -256,18 +257,16 @@ impl Channel {
     }
 
     /// Tells the client that everything went from one version to a later one.
-    pub(super) fn moved(
-        &mut self,
-        vsn: Vsn,
-        from: Version,
-        to: Version,
-        mut steps: Vec<(Name, Arc<Step>)>,
-        out: &mut Text,
-    ) {
-        steps.retain(|(name, _)| self.shown.contains(name));
-        self.at = to;
+    pub(super) fn moved(&mut self, vsn: Vsn, moved: &Move, said: &mut Said, out: &mut Text) {
+        let Move { from, to, steps } = moved;
+        self.at = *to;
         out.push_str(&self.diff);
-        answer::diff(from, to, &steps, out);
+        if steps.iter().all(|(name, _)| self.shown.contains(name)) {
+            out.push_text(said.diff(moved));
+        } else {
+            let shown = steps.iter().filter(|(name, _)| self.shown.contains(name));
+            answer::diff(*from, *to, &shown.cloned().collect::<Vec<_>>(), out);
+        }
         encode::close(vsn, out.own());
     }
 }

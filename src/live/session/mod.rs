@@ -23,6 +23,7 @@ mod names;
 mod queries;
 pub(crate) mod refusal;
 mod request;
+pub(crate) mod said;
 pub(crate) mod text;
 mod voice;
 
@@ -47,13 +48,13 @@ use self::limits::Limits;
 use self::load::Kind;
 use self::refusal::Refusal;
 use self::request::Join;
+use self::said::Said;
 use self::text::Text;
 use self::voice::To;
 use self::voice::Voice;
 use crate::live::health::Progress;
-use crate::live::mailbox::Name;
-use crate::live::step::Step;
-use crate::live::step::Version;
+use crate::live::list::List;
+use crate::live::mailbox::Move;
 use crate::value::Json;
 
 /// The topic of heartbeats.
@@ -70,7 +71,7 @@ pub(crate) struct Session {
     bucket: Bucket,
     joins: Bucket,
     /// Those that are joined: one as a rule, a hundred at most.
-    channels: Vec<Channel>,
+    channels: List<Channel>,
     last_channel: ChannelId,
     /// When the client was heard last.
     heard: Duration,
@@ -85,7 +86,7 @@ impl Session {
             limits,
             bucket: Bucket::new(limits.mutations_per_second),
             joins: Bucket::new(limits.joins_per_second),
-            channels: Vec::new(),
+            channels: List::default(),
             last_channel: 0,
             heard: Duration::ZERO,
             progress: Progress::default(),
@@ -211,7 +212,7 @@ impl Session {
             return self.voice.refuse(to, &refusal);
         }
         self.replace(&topic);
-        if self.limits.channels <= self.channels.len() {
+        if self.limits.channels <= self.channels.iter().count() {
             return self.voice.refuse_as_phoenix(to, "too many channels joined");
         }
         let join: Join = match request::read(payload) {
@@ -228,7 +229,7 @@ impl Session {
         self.voice.ask(Output::Engine(channel.id, Command::Open));
         let limits = limits_beside(&self.limits, self.queries());
         channel.load(&mut self.voice, &limits, Kind::Join, reference, join.queries);
-        self.channels.push(channel);
+        self.channels.push_back(channel);
     }
 
     /// Refuses a join. Official clients ask again for ever unless the channel is closed as well.
@@ -256,9 +257,9 @@ impl Session {
     }
 
     fn remove(&mut self, id: ChannelId) -> Option<Channel> {
-        let place = self.channels.iter().position(|channel| channel.id == id)?;
+        let channel = self.channels.take(|channel| channel.id == id)?;
         self.voice.ask(Output::Engine(id, Command::Close));
-        Some(self.channels.swap_remove(place))
+        Some(channel)
     }
 
     fn channel(&mut self, id: ChannelId) -> Option<&mut Channel> {
@@ -268,17 +269,10 @@ impl Session {
     /// Hears that a channel moved, as [`Input::Heard`] does, and writes what the client is told onto
     /// `out`, with nothing around it: it happens more often than all else together. Says nothing
     /// where the channel is over.
-    pub(crate) fn moved(
-        &mut self,
-        id: ChannelId,
-        from: Version,
-        to: Version,
-        steps: Vec<(Name, Arc<Step>)>,
-        out: &mut Text,
-    ) {
+    pub(crate) fn moved(&mut self, id: ChannelId, moved: &Move, said: &mut Said, out: &mut Text) {
         let vsn = self.voice.vsn;
         if let Some(channel) = self.channel(id) {
-            channel.moved(vsn, from, to, steps, out);
+            channel.moved(vsn, moved, said, out);
         }
     }
 

@@ -16,8 +16,11 @@ use super::encode::Object;
 use super::encode::value;
 use super::refusal::Refusal;
 use super::request::Mutate;
+use super::said::Said;
 use super::text::Text;
 use super::voice::Voice;
+use crate::live::mailbox::Move;
+use crate::live::mailbox::Steps;
 use crate::live::step::Version;
 use crate::value::Json;
 
@@ -97,7 +100,8 @@ impl Channel {
     fn frontier(&mut self, voice: &mut Voice, version: Version) {
         if self.at < version {
             let mut out = Text::default();
-            self.moved(voice.vsn, self.at, version, Vec::new(), &mut out);
+            let moved = Move { from: self.at, to: version, steps: Steps::default() };
+            self.moved(voice.vsn, &moved, &mut Said::default(), &mut out);
             voice.ask(Output::Send(out));
         }
     }

@@ -44,6 +44,14 @@ impl Text {
         }
     }
 
+    /// Appends a message to a message.
+    pub(crate) fn push_text(&mut self, text: &Self) {
+        let before = self.own.len();
+        self.own.push_str(&text.own);
+        let shared = text.shared.iter().map(|(at, bytes)| (before + at, bytes.clone()));
+        self.shared.extend(shared);
+    }
+
     /// How long it is, in bytes.
     pub(crate) fn len(&self) -> usize {
         self.own.len() + self.shared.iter().map(|(_, shared)| shared.len()).sum::<usize>()
@@ -97,5 +105,8 @@ mod tests {
         assert_eq!(text.to_string(), format!("a{short}b{long}{long}c"));
         let shared = text.parts().filter(|part| matches!(part, Part::Shared(_)));
         assert_eq!(shared.count(), 2);
+        let mut twice = text.clone();
+        twice.push_text(&text);
+        assert_eq!(twice.to_string(), text.to_string().repeat(2));
     }
 }

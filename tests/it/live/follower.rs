@@ -255,7 +255,8 @@ impl Following {
                 self.judge.count(|counts| counts.resets += 1);
                 self.answers(version, answers, HashMap::new());
             }
-            Event::Moved { to, mut steps, .. } => {
+            Event::Moved { to, steps, .. } => {
+                let mut steps: Vec<&(Name, Arc<Step>)> = steps.iter().collect();
                 if matches!(self.manner, Manner::Disordered(_)) {
                     steps.reverse();
                 }
@@ -265,9 +266,9 @@ impl Following {
                 }
                 for (name, step) in steps {
                     // What was let go may still be told of for a while.
-                    if let Some(copy) = self.held.get_mut(&name) {
-                        follow(&self.judge, copy, &step);
-                    } else if !self.away.contains_key(&name) && !self.is_coming(&name) {
+                    if let Some(copy) = self.held.get_mut(name) {
+                        follow(&self.judge, copy, step);
+                    } else if !self.away.contains_key(name) && !self.is_coming(name) {
                         self.judge.wrong(0, format!("{name} moved, which nobody asked for"));
                     }
                 }

@@ -132,7 +132,7 @@ impl Tab {
         loop {
             match within("what there is to hear", BOUND, client.next()).await {
                 Event::Moved { steps, .. } => {
-                    for (_, step) in steps {
+                    for (_, step) in &*steps {
                         for op in &step.ops {
                             self.replica.apply(op).unwrap();
                         }

@@ -12,6 +12,7 @@ use recto::live::LiveQuery;
 use recto::live::Tier;
 use recto::live::client::Wanted;
 use recto::live::mailbox::Event;
+use recto::live::mailbox::Steps;
 use recto::live::patch::Op;
 use recto::prelude::*;
 
@@ -204,13 +205,13 @@ async fn a_patch_reaches_inside(repo: &Repo) {
                 is_written = true;
             }
             match within("an event", BOUND, client.next()).await {
-                Event::Loaded { .. } => break Vec::new(),
+                Event::Loaded { .. } => break Steps::default(),
                 Event::Moved { steps, .. } => break steps,
                 Event::Reset { .. } | Event::Reached { .. } | Event::Lagged => {}
                 Event::Closed => panic!("the engine has stopped"),
             }
         };
-        steps.into_iter().next().map(|(_, step)| step)
+        steps.first().map(|(_, step)| Arc::clone(step))
     };
     assert!(told("").await.is_none());
     let step = told("insert into notes values (7, 2, 1, 5)").await.unwrap();

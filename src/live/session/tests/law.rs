@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 
 use super::*;
+use crate::live::mailbox::Steps;
 
 /// One thing that happens.
 #[derive(Clone, Debug)]
@@ -287,7 +288,7 @@ impl World {
         for channel in self.sets.keys().copied().collect::<Vec<_>>() {
             let set = self.sets.get_mut(&channel).unwrap();
             let touched = set.names.iter().filter(|name| name.len() as u64 % 2 == to % 2);
-            let steps: Vec<_> = touched.map(|name| (Arc::clone(name), step(to))).collect();
+            let steps: Steps = touched.map(|name| (Arc::clone(name), step(to))).collect();
             if steps.is_empty() {
                 continue;
             }

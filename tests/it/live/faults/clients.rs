@@ -58,9 +58,9 @@ impl Sleeper {
             }
             Event::Moved { steps, .. } => {
                 self.moves += 1;
-                for (name, step) in steps {
+                for (name, step) in &*steps {
                     for op in &step.ops {
-                        let effect = self.replicas.get_mut(&name).unwrap().apply(op);
+                        let effect = self.replicas.get_mut(name).unwrap().apply(op);
                         assert!(effect.is_some(), "{name}: {op:?} does not fit");
                     }
                 }
