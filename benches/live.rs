@@ -12,6 +12,7 @@ mod room;
 mod web;
 
 mod live {
+    pub(crate) mod control;
     pub(crate) mod crowd;
     pub(crate) mod end_to_end;
     pub(crate) mod fanout;
@@ -21,6 +22,10 @@ mod live {
     pub(crate) mod fixture;
     pub(crate) mod floor;
     pub(crate) mod growth;
+    pub(crate) mod growth_price;
+    pub(crate) mod growth_results;
+    pub(crate) mod growth_server;
+    pub(crate) mod growth_sockets;
     pub(crate) mod machine;
     pub(crate) mod many;
     pub(crate) mod options;
@@ -55,6 +60,7 @@ use crate::live::floor;
 use crate::live::growth;
 use crate::live::machine;
 use crate::live::many;
+use crate::live::many::Then;
 use crate::live::options::Options;
 use crate::live::options::Part;
 use crate::live::options::USAGE;
@@ -72,8 +78,11 @@ fn main() -> ExitCode {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["serve", url] => serve::run(url),
         ["floor", url] => floor::run(url),
-        ["many", shape, results, items, minutes, url] => {
-            many::run(shape, results, items, minutes, url);
+        ["many", shape, results, items, url] => {
+            many::run(shape, results, items, url, Then::End);
+        }
+        ["many-loaded", shape, results, items, url] => {
+            many::run(shape, results, items, url, Then::Obey);
         }
         ["serve-fanout"] => fanout_serve::run(),
         words if !words.contains(&"--bench") => {

@@ -5,12 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 use std::time::Instant;
 
-use tokio::io::AsyncBufReadExt;
-use tokio::io::AsyncWriteExt;
-use tokio::io::BufReader;
-use tokio::io::Lines;
-use tokio::net::TcpStream;
-
+use crate::live::control::Control;
 use crate::live::fanout_crowd::Hello;
 use crate::live::fanout_crowd::Listeners;
 use crate::live::fanout_serve::Places;
@@ -24,15 +19,18 @@ use crate::live::support::process::Program;
 /// How many commits come at once where frames are to wait for each other.
 const BURST: u64 = 8;
 
+/// How many rounds are not counted.
+const COLD: u64 = 24;
+
 /// The process that serves, and the connection that says what it is to do.
-struct Served {
+pub(crate) struct Served {
     _program: Program,
-    places: Places,
-    control: Lines<BufReader<TcpStream>>,
+    pub(crate) places: Places,
+    control: Control,
 }
 
 impl Served {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let this = std::env::current_exe().expect("this program has a path");
         let mut program = Program::start(Path::new(&this), &["serve-fanout"], &[]);
         let bound = Duration::from_secs(30);
@@ -41,25 +39,20 @@ impl Served {
         let mut word = || words.next().expect("it says where it is");
         let (sockets, bare, control) = (word(), word(), word());
         let pid = word().parse().expect("the number of a process");
-        let stream = TcpStream::connect(&control).await.expect("it listens");
-        stream.set_nodelay(true).expect("a connection can be set up");
-        let control = BufReader::new(stream).lines();
+        let control = Control::connect(&control).await;
         Self { _program: program, places: Places { sockets, bare, pid }, control }
     }
 
-    async fn order(&mut self, command: &str) {
-        let stream = self.control.get_mut();
-        stream.write_all(format!("{command}\n").as_bytes()).await.expect("the server listens");
-        let answer = self.control.next_line().await.expect("the server answers");
-        assert_eq!(answer.as_deref(), Some("done"));
+    pub(crate) async fn order(&mut self, command: &str) {
+        assert_eq!(self.control.order(command).await, "done");
     }
 }
 
 /// What one way of delivering came to.
-struct Delivered {
-    per_second: f64,
+pub(crate) struct Delivered {
+    pub(crate) per_second: f64,
     /// Processor seconds of the server for a million deliveries.
-    per_million: f64,
+    pub(crate) per_million: f64,
     /// How many frames a read at the other end found.
     frames_per_read: f64,
     others: f64,
@@ -126,7 +119,7 @@ the server, without what the system holds for it: {} bytes idle without a join, 
 }
 
 /// How long the frame of a commit is.
-async fn length(served: &mut Served) -> u64 {
+pub(crate) async fn length(served: &mut Served) -> u64 {
     let few = Listeners::open(&served.places.sockets.clone(), 10, Hello::Join).await;
     deliver(served, &few, 10, Duration::from_millis(200), 1).await.1
 }
@@ -142,7 +135,7 @@ async fn idle(served: &Served, sockets: usize) -> usize {
 
 /// Commits, `together` at once, each round when everybody has heard the last one. Returns the length
 /// of a frame, too.
-async fn deliver(
+pub(crate) async fn deliver(
     served: &mut Served,
     listeners: &Listeners,
     sockets: usize,
@@ -158,7 +151,7 @@ async fn deliver(
     (delivered, bytes / (listeners.frames() - frames))
 }
 
-async fn open_bare(served: &mut Served, sockets: usize) -> Listeners {
+pub(crate) async fn open_bare(served: &mut Served, sockets: usize) -> Listeners {
     let address = served.places.bare.clone();
     let order = format!("bare {sockets}");
     let (listeners, ()) =
@@ -166,7 +159,7 @@ async fn open_bare(served: &mut Served, sockets: usize) -> Listeners {
     listeners
 }
 
-async fn write(
+pub(crate) async fn write(
     served: &mut Served,
     listeners: &Listeners,
     sockets: usize,
@@ -185,10 +178,14 @@ async fn rounds(
     frames: u64,
     each: Duration,
 ) -> Delivered {
-    // Once without counting: connections and statements are cold.
-    let mut expected = listeners.frames() + frames;
-    served.order(command).await;
-    listeners.wait_for(expected).await;
+    // Without counting: connections and statements are cold, and the system acknowledges the first
+    // dozens of packets of a connection each by itself.
+    let mut expected = listeners.frames();
+    for _ in 0..COLD {
+        expected += frames;
+        served.order(command).await;
+        listeners.wait_for(expected).await;
+    }
     let reads = || listeners.heard.reads.load(std::sync::atomic::Ordering::Relaxed);
     let (first, first_read) = (expected, reads());
     let (meter, before, began) = (Meter::start(), machine::ours(served.places.pid), Instant::now());

@@ -11,13 +11,11 @@ use std::time::Duration;
 use recto::live::server::Limits;
 use recto::live::server::Server;
 use recto::prelude::*;
-use tokio::io::AsyncBufReadExt;
-use tokio::io::AsyncWriteExt;
-use tokio::io::BufReader;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
+use crate::live::control::Control;
 use crate::live::machine;
 
 /// What everybody looks at.
@@ -92,12 +90,11 @@ fn note(number: u64) -> Note {
 }
 
 async fn obey(control: TcpListener, bare: TcpListener, repo: &Repo, live: &Live) {
-    let (stream, _) = control.accept().await.expect("somebody says what to do");
-    let mut lines = BufReader::new(stream).lines();
+    let mut control = Control::accept(control).await;
     let mut watched = live.query(newest(7)).await.expect("the question can be asked");
     let mut connections: Vec<Arc<TcpStream>> = Vec::new();
     let mut posted = 0;
-    while let Ok(Some(line)) = lines.next_line().await {
+    while let Some(line) = control.hear().await {
         let words: Vec<&str> = line.split(' ').collect();
         let number = |place: usize| words[place].parse::<u64>().expect("a number");
         match words[0] {
@@ -119,7 +116,7 @@ async fn obey(control: TcpListener, bare: TcpListener, repo: &Repo, live: &Live)
             "raw" => raw(&connections, number(1), number(2)).await,
             other => panic!("`{other}` is not a command"),
         }
-        lines.get_mut().write_all(b"done\n").await.expect("the parent listens");
+        control.say("done").await;
     }
 }
 

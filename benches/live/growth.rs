@@ -2,102 +2,98 @@
 
 use std::time::Duration;
 
-use crate::live::crowd::Crowd;
+use futures::future::LocalBoxFuture;
+use futures::future::join_all;
+use tokio::runtime::Runtime;
+
+use crate::live::growth_price::Price;
+use crate::live::growth_results::Results;
+use crate::live::growth_server::Server;
+use crate::live::growth_sockets::Sockets;
 use crate::live::machine;
 use crate::live::machine::Meter;
-use crate::live::many::Figures;
 use crate::live::report::Report;
 use crate::live::report::share;
-use crate::live::serve::run_again;
 use crate::live::shapes::Shape;
-use crate::live::step::Step;
 use crate::live::support::cluster::Cluster;
-use crate::live::support::process::Scratch;
-use crate::live::systems::By;
-use crate::live::systems::Place;
 use crate::live::systems::System;
 
-/// How many subscribers a server has, and how many inserts a second.
-const SUBSCRIBERS: usize = 100;
-const RATE: u32 = 100;
-
-/// The load comes in so many stretches; between two of them everybody leaves and others come.
-const STRETCHES: u32 = 10;
-
-/// How long the measurements before and after take.
-const EACH: Duration = Duration::from_secs(3);
+/// The load comes in so many stretches, and memory is looked at after each.
+const STRETCHES: u32 = 5;
 
 const HOW: &str = "\
-Everything here runs at once, so latencies are compared with each other only. *Servers*: 100 inserts a second, by SQL and by
-mutations in turns, to 100 WebSocket clients, all of whom leave and come anew ten times. *Results*: 10,000 in one process,
-1,000 changes a second, while a client comes, asks a thousand questions, and goes, again and again. MiB are those of the process
-at the beginning, after each fifth of the load, and at the end (of results: at the beginning and at the end); latency is from commit to client in milliseconds, p50 / p99 (of results:
-the engine's microseconds for each change in transactions of 100).";
+Everything is measured in turn, then loaded all at once, then measured again, in the same processes and on the same cluster. MiB
+are those of the process before the load, after each fifth of it, and at the end. *Servers*: 100 inserts a second, by SQL and by
+mutations in turns, to 100 WebSocket clients, all of whom leave and come anew ten times; milliseconds from commit to client, p50 /
+p99. *Results*: 10,000 of the first two, 1,000 changes a second (1,000 of the others, 100 a second), while a client comes, asks a
+thousand questions, and goes, again and again; microseconds of the engine for each change in transactions of 100, and the whole
+tick of a single change. *Fan-out*: 2,000 sockets on one result, four commits a second, and all of them leave and come anew five
+times; deliveries a second, and how many of the floor's there are for a processor second. *Price*: as under *writer's price*, on a
+table that was written a hundred times a second meanwhile, with a node that follows it (whose memory is shown).";
 
-/// Loads servers and results for so long.
+/// Something that is measured, loaded, and measured again.
+pub(crate) trait Subject {
+    /// What is measured of it, a name for each figure.
+    fn names(&self) -> Vec<String>;
+
+    /// Measures: a figure for each name.
+    fn measure(&mut self, runtime: &Runtime) -> Vec<String>;
+
+    /// Is busy for so long.
+    fn load(&mut self, long: Duration) -> LocalBoxFuture<'_, ()>;
+
+    /// MiB that it holds.
+    fn memory(&self) -> usize;
+}
+
+/// Loads everything for so long.
 pub(crate) fn run(report: &mut Report, cluster: &Cluster, minutes: u64) {
     report.open("growth", HOW);
     report.say(&format!("{minutes} minutes of load. {}.", machine::databases(cluster)));
     report.head(&["", "MiB", "before", "after", "else"]);
-    let long = Duration::from_mins(minutes);
-    let lines = machine::runtime().block_on(async {
-        let (postgres, sqlite, rows, windows) = tokio::join!(
-            server(System::RectoPostgres, cluster, long),
-            server(System::RectoSqlite, cluster, long),
-            results(Shape::Rows, minutes),
-            results(Shape::Window, minutes),
-        );
-        [postgres, sqlite, rows, windows]
-    });
-    for line in lines {
-        report.row(&line);
+    let runtime = machine::runtime();
+    // Connections and clocks are its, wherever they are let go.
+    let _inside = runtime.enter();
+    let mut subjects: Vec<Box<dyn Subject>> = runtime.block_on(subjects(cluster));
+    let meter = Meter::start();
+    let measure = |subject: &mut Box<dyn Subject>| subject.measure(&runtime);
+    let before: Vec<_> = subjects.iter_mut().map(measure).collect();
+    let mut memory: Vec<Vec<String>> = vec![Vec::new(); subjects.len()];
+    let look = |subjects: &[Box<dyn Subject>], memory: &mut [Vec<String>]| {
+        for (subject, memory) in subjects.iter().zip(memory) {
+            memory.push(subject.memory().to_string());
+        }
+    };
+    look(&subjects, &mut memory);
+    for _ in 0..STRETCHES {
+        let stretch = Duration::from_mins(minutes) / STRETCHES;
+        runtime.block_on(join_all(subjects.iter_mut().map(|subject| subject.load(stretch))));
+        look(&subjects, &mut memory);
+    }
+    let after: Vec<_> = subjects.iter_mut().map(measure).collect();
+    look(&subjects, &mut memory);
+    let others = share(meter.others());
+    for (place, subject) in subjects.iter().enumerate() {
+        for (line, name) in subject.names().into_iter().enumerate() {
+            // It has one memory, however much is measured of it.
+            let memory = if line == 0 { memory[place].join(", ") } else { String::new() };
+            let [before, after] = [&before, &after].map(|figures| figures[place][line].clone());
+            report.row(&[name, memory, before, after, others.clone()]);
+        }
     }
     report.close();
 }
 
-async fn server(system: System, cluster: &Cluster, long: Duration) -> Vec<String> {
-    let mut place = Place::open(system, cluster).await;
-    let mut crowd = gather(&place).await;
-    let meter = Meter::start();
-    let before = Step::take(&mut place, &crowd, By::Others, RATE, EACH).await;
-    let mut memory = vec![before.memory];
-    for stretch in 0..STRETCHES {
-        let by = if stretch % 2 == 0 { By::Others } else { By::Itself };
-        let step = Step::take(&mut place, &crowd, by, RATE, long / STRETCHES).await;
-        assert_eq!(step.lost, 0, "messages were lost");
-        if stretch % 2 == 1 {
-            memory.push(step.memory);
-        }
-        drop(crowd);
-        crowd = gather(&place).await;
-    }
-    let after = Step::take(&mut place, &crowd, By::Others, RATE, EACH).await;
-    memory.push(after.memory);
-    let memory: Vec<String> = memory.iter().map(ToString::to_string).collect();
-    let figure = |step: &Step| {
-        let spread = &step.from_commit;
-        format!("{:.2} / {:.2}", spread.percentile(50), spread.percentile(99))
-    };
-    let name = system.name().to_owned();
-    vec![name, memory.join(", "), figure(&before), figure(&after), share(meter.others())]
-}
-
-async fn gather(place: &Place) -> Crowd {
-    let crowd = place.gather(SUBSCRIBERS).await;
-    crowd.unwrap_or_else(|joined| panic!("{joined} of {SUBSCRIBERS} could join"))
-}
-
-async fn results(shape: Shape, minutes: u64) -> Vec<String> {
-    let (scratch, meter) = (Scratch::new(), Meter::start());
-    let url = format!("sqlite://{}", scratch.path().join("many.db").display());
-    let arguments = ["many", shape.word(), "10000", "1", &minutes.to_string(), &url];
-    let lines = run_again(&arguments, "figures ", 2).await;
-    let [before, after] = [0, 1].map(|place: usize| Figures::read(&lines[place]));
+async fn subjects(cluster: &Cluster) -> Vec<Box<dyn Subject>> {
     vec![
-        format!("10,000 of {}", shape.name()),
-        format!("{}, {}", before.resident, after.resident),
-        format!("{:.1} µs", before.change),
-        format!("{:.1} µs", after.change),
-        share(meter.others()),
+        Box::new(Server::start(System::RectoPostgres, cluster).await),
+        Box::new(Server::start(System::RectoSqlite, cluster).await),
+        Box::new(Results::start(Shape::Rows, None).await),
+        Box::new(Results::start(Shape::Window, None).await),
+        Box::new(Results::start(Shape::Join, Some(cluster)).await),
+        Box::new(Results::start(Shape::Aggregate, Some(cluster)).await),
+        Box::new(Results::start(Shape::Tree, Some(cluster)).await),
+        Box::new(Sockets::start().await),
+        Box::new(Price::start(cluster).await),
     ]
 }

@@ -16,10 +16,13 @@ use recto::live::feed::LogFeed;
 use recto::live::mailbox::Event;
 use recto::live::step::Answer;
 use recto::prelude::*;
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 use tokio::time::timeout;
 
+use crate::live::control::Control;
 use crate::live::figures::Spread;
 use crate::live::figures::nanos;
 use crate::live::figures::scatter;
@@ -64,23 +67,28 @@ pub(crate) struct Figures {
     pub(crate) client: [f64; 2],
     /// One run of the plain query.
     pub(crate) plain: f64,
-    /// MiB that the process holds afterwards.
-    pub(crate) resident: usize,
 }
 
-/// Measures `results` of a shape, with so many items for each user; and again after so many minutes
-/// of load.
-pub(crate) fn run(shape: &str, results: &str, items: &str, minutes: &str, url: &str) {
+/// What to do when the first figures are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// Nothing more.
+    End,
+    /// What is ordered: `load MILLISECONDS PERIOD` or `measure`, over a connection to where it says.
+    Obey,
+}
+
+/// Measures `results` of a shape, with so many items for each user.
+pub(crate) fn run(shape: &str, results: &str, items: &str, url: &str, then: Then) {
     let shape = Shape::ALL.into_iter().find(|known| known.word() == shape);
     let shape = shape.expect("it is one of those");
-    let [results, items, minutes] =
-        [results, items, minutes].map(|text| text.parse().expect("it is a number"));
+    let [results, items] = [results, items].map(|text| text.parse().expect("it is a number"));
     let measured = machine::runtime().block_on(async {
         let (mut many, figures) = Many::register(shape, results, items, url).await?;
         println!("{}", many.measure(figures).await?.line());
-        if 0 < minutes {
-            many.load(Duration::from_mins(minutes)).await?;
-            println!("{}", many.measure(Figures::default()).await?.line());
+        match then {
+            Then::End => {}
+            Then::Obey => many.obey().await?,
         }
         Ok::<(), Error>(())
     });
@@ -134,6 +142,31 @@ impl Many {
         Ok((Self { repo, live, shape, results, rows, timings, heard, watchers, number }, figures))
     }
 
+    /// Does what it is told until nobody tells it any more.
+    async fn obey(&mut self) -> Result<(), Error> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
+        let address = listener.local_addr().expect("it listens");
+        println!("ready {address} {}", std::process::id());
+        let mut control = Control::accept(listener).await;
+        while let Some(order) = control.hear().await {
+            let words: Vec<&str> = order.split(' ').collect();
+            match words[..] {
+                ["measure"] => {
+                    let figures = self.measure(Figures::default()).await?;
+                    control.say(&figures.line()).await;
+                }
+                ["load", long, period] => {
+                    let millis = |text: &str| text.parse().map(Duration::from_millis);
+                    let [long, period] = [long, period].map(|text| millis(text).expect("a number"));
+                    self.load(long, period).await?;
+                    control.say("done").await;
+                }
+                _ => panic!("`{order}` is not an order"),
+            }
+        }
+        Ok(())
+    }
+
     /// Changes rows one by one, then many at once, and runs the plain query beside.
     async fn measure(&mut self, figures: Figures) -> Result<Figures, Error> {
         let (mut clients, mut engines, mut ticks) = (Vec::new(), Vec::new(), Vec::new());
@@ -170,16 +203,16 @@ impl Many {
             tick: half(ticks),
             client: [50, 99].map(|part| client.at(part) / 1000.0),
             plain: half(plains),
-            resident: machine::resident(std::process::id()) / 1024,
             ..figures
         })
     }
 
-    /// Changes a hundred rows ten times a second, while a client comes, asks for everything it may,
-    /// and goes.
-    async fn load(&mut self, long: Duration) -> Result<(), Error> {
+    /// Changes a hundred rows once in a while, and each time a client comes, asks for everything it
+    /// may, and goes.
+    async fn load(&mut self, long: Duration, period: Duration) -> Result<(), Error> {
         let end = Instant::now() + long;
-        let mut pace = tokio::time::interval(Duration::from_millis(100));
+        let mut pace = tokio::time::interval(period);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while Instant::now() < end {
             pace.tick().await;
             self.change(BATCH).await?;
@@ -242,23 +275,16 @@ async fn next<T>(received: &mut mpsc::UnboundedReceiver<T>) -> T {
 
 impl Figures {
     fn line(&self) -> String {
-        let Self { register, bytes, change, engine, tick, client: [half, most], plain, resident } =
-            self;
-        format!(
-            "figures {register} {bytes} {change} {engine} {tick} {half} {most} {plain} {resident}"
-        )
+        let Self { register, bytes, change, engine, tick, client: [half, most], plain } = self;
+        format!("figures {register} {bytes} {change} {engine} {tick} {half} {most} {plain}")
     }
 
     /// Reads what [`run`] printed.
     pub(crate) fn read(line: &str) -> Self {
         let figures: Vec<f64> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
-        let [register, bytes, change, engine, tick, half, most, plain, resident] = figures[..]
-        else {
+        let [register, bytes, change, engine, tick, half, most, plain] = figures[..] else {
             panic!("not figures: {line}");
         };
-        let client = [half, most];
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was one")]
-        let resident = resident as usize;
-        Self { register, bytes, change, engine, tick, client, plain, resident }
+        Self { register, bytes, change, engine, tick, client: [half, most], plain }
     }
 }

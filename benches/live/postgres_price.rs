@@ -28,8 +28,8 @@ use crate::live::support::cluster::Cluster;
 
 /// What a writer does, over and over.
 #[derive(Clone, Copy, Debug)]
-struct Work {
-    name: &'static str,
+pub(crate) struct Work {
+    pub(crate) name: &'static str,
     /// With a number and a text.
     sql: &'static str,
     /// The numbers are from one to this.
@@ -38,7 +38,7 @@ struct Work {
     rows: usize,
 }
 
-const INSERT: Work = Work {
+pub(crate) const INSERT: Work = Work {
     name: "insert, chat's messages",
     sql: "insert into messages (room_id, author, body) values ($1, 'writer', $2)",
     numbers: ROOMS,
@@ -59,7 +59,7 @@ const UPDATE: Work = Work {
     rows: 1,
 };
 
-const INSERT_MANY: Work = Work {
+pub(crate) const INSERT_MANY: Work = Work {
     name: "insert of 10,000 rows, rows/s",
     sql: "insert into messages (room_id, author, body) \
         select 1 + ($1::bigint + n) % 100, 'writer', $2 from generate_series(1, 10000) n",
@@ -69,13 +69,13 @@ const INSERT_MANY: Work = Work {
 
 /// Whether a connection is one of those that ring the bell themselves, as those of a Repo do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Bell {
+pub(crate) enum Bell {
     Silent,
     Rung,
 }
 
 /// Several connections that do the same.
-struct Writers {
+pub(crate) struct Writers {
     clients: Vec<(Arc<Client>, Statement)>,
     _drivers: JoinSet<()>,
     work: Work,
@@ -84,7 +84,7 @@ struct Writers {
 static NUMBER: AtomicU64 = AtomicU64::new(1);
 
 impl Writers {
-    async fn connect(url: &str, bell: Bell, count: usize, work: Work) -> Self {
+    pub(crate) async fn connect(url: &str, bell: Bell, count: usize, work: Work) -> Self {
         let (mut clients, mut drivers) = (Vec::new(), JoinSet::new());
         for _ in 0..count {
             let client = connect(url, &mut drivers).await;
@@ -98,8 +98,15 @@ impl Writers {
         Self { clients, _drivers: drivers, work }
     }
 
+    /// Writes once on each connection.
+    pub(crate) async fn once(&self) {
+        for (client, statement) in &self.clients {
+            write(client, statement, self.work).await;
+        }
+    }
+
     /// Writes for so long, and says how many rows a second.
-    async fn turn(&self, each: Duration) -> f64 {
+    pub(crate) async fn turn(&self, each: Duration) -> f64 {
         let began = Instant::now();
         let (mut tasks, work) = (JoinSet::new(), self.work);
         for (client, statement) in &self.clients {
@@ -107,10 +114,7 @@ impl Writers {
             tasks.spawn(async move {
                 let mut count = 0;
                 while began.elapsed() < each {
-                    let id = NUMBER.fetch_add(1, Ordering::Relaxed);
-                    let number = 1 + scatter(id, work.numbers);
-                    let done = client.execute(&statement, &[&number, &body(id)]).await;
-                    done.expect("a row can be written");
+                    write(&client, &statement, work).await;
                     count += work.rows;
                 }
                 count
@@ -119,6 +123,13 @@ impl Writers {
         let count = tasks.join_all().await.into_iter().sum();
         rate(count, began.elapsed())
     }
+}
+
+async fn write(client: &Client, statement: &Statement, work: Work) {
+    let id = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let number = 1 + scatter(id, work.numbers);
+    let done = client.execute(statement, &[&number, &body(id)]).await;
+    done.expect("a row can be written");
 }
 
 async fn connect(url: &str, drivers: &mut JoinSet<()>) -> Client {

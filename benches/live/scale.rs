@@ -121,7 +121,7 @@ pub(crate) fn joins(report: &mut Report, cluster: &Cluster) {
 
 fn measure(shape: Shape, count: u64, items: u64, url: &str) -> (Figures, f64) {
     let meter = Meter::start();
-    let arguments = ["many", shape.word(), &count.to_string(), &items.to_string(), "0", url];
-    let lines = machine::runtime().block_on(run_again(&arguments, "figures ", 1));
-    (Figures::read(&lines[0]), meter.others())
+    let arguments = ["many", shape.word(), &count.to_string(), &items.to_string(), url];
+    let line = machine::runtime().block_on(run_again(&arguments, "figures "));
+    (Figures::read(&line), meter.others())
 }

@@ -33,8 +33,13 @@ pub(crate) struct Serving {
 impl Serving {
     /// Starts this program again, as a server: `serve` or `floor`.
     pub(crate) async fn ours(what: &str, url: &str) -> Self {
+        Self::again(&[what, url]).await
+    }
+
+    /// Starts this program again, which says that it is ready.
+    pub(crate) async fn again(arguments: &[&str]) -> Self {
         let this = std::env::current_exe().expect("this program has a path");
-        Self::start(&this, &[what, url]).await
+        Self::start(&this, arguments).await
     }
 
     /// Starts a program that says `ready ADDRESS PID`.
@@ -55,15 +60,11 @@ impl Serving {
     }
 }
 
-/// Runs this program again in a process of its own, until it has said so many lines that start so.
-pub(crate) async fn run_again(arguments: &[&str], start: &str, lines: usize) -> Vec<String> {
+/// Runs this program again in a process of its own, until it has said a line that starts so.
+pub(crate) async fn run_again(arguments: &[&str], start: &str) -> String {
     let this = std::env::current_exe().expect("this program has a path");
     let mut program = Program::start(&this, arguments, &[]);
-    let mut said = Vec::new();
-    while said.len() < lines {
-        said.push(program.line(start, LONG, |line| line.starts_with(start)).await);
-    }
-    said
+    program.line(start, LONG, |line| line.starts_with(start)).await
 }
 
 /// Serves until killed.
