@@ -16,6 +16,7 @@ pub mod client;
 mod config;
 mod driver;
 mod engine;
+mod event;
 pub mod feed;
 mod health;
 mod list;
