@@ -70,8 +70,7 @@ where
     }
 }
 
-/// One socket, held by turns. In this order: what every delivery looks at lies together, since most of
-/// what a delivery costs is the way of memory to the processor.
+/// One socket, held by turns; what every delivery waits for lies together.
 #[repr(C)]
 struct Line<S> {
     /// True while it stands in the queue of the post.
@@ -121,8 +120,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Line<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Ear for Line<S> {
     fn ring(self: Arc<Self>) {
         if !self.is_rung.swap(true, Ordering::AcqRel) {
-            let line: Arc<Self> = Arc::clone(&self);
-            self.post.send(line);
+            self.post.send(Arc::clone(&self) as Arc<dyn Address>);
         }
     }
 }
