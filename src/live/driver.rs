@@ -34,6 +34,8 @@ use super::feed::News;
 use super::feed::Outcome;
 use super::feed::Tick;
 use super::feed::attention::Attention;
+use super::feed::nap;
+use super::feed::nap::Napper;
 use super::feed::retention::Retention;
 use super::feed::retention::remove_before;
 use super::feed::source::plain;
@@ -78,6 +80,7 @@ pub(crate) struct Driver<F> {
     /// A heartbeat brought news, and no doorbell rang since.
     pub(crate) unannounced: bool,
     pub(crate) attention: Attention,
+    pub(crate) napper: Napper,
     /// What the times of `attention` are since.
     pub(crate) started: Instant,
 }
@@ -97,6 +100,15 @@ fn heartbeat(period: Duration) -> Interval {
     let mut interval = tokio::time::interval(period);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     interval
+}
+
+/// Waits until then; for ever where there is no such time.
+async fn until(time: Option<Instant>, napper: &mut Napper) {
+    match time {
+        None => std::future::pending().await,
+        Some(time) if time < Instant::now() + nap::LONGEST => napper.nap(time.into_std()).await,
+        Some(time) => tokio::time::sleep_until(time).await,
+    }
 }
 
 impl<F> Drop for Driver<F> {
@@ -167,12 +179,12 @@ impl<F: Feed> Driver<F> {
     }
 
     async fn wake(&mut self, heartbeat: &mut Interval) -> Wake {
-        let look = self.attention.next().map(|next| tokio::time::sleep_until(self.started + next));
+        let look = self.attention.next().map(|next| self.started + next);
         tokio::select! {
             command = self.commands.recv() => command.map_or(Wake::Stopped, Wake::Command),
             () = self.doorbell.rung() => Wake::Rung,
             _ = heartbeat.tick() => Wake::Heartbeat,
-            () = async { look.expect("it is asked for first").await }, if look.is_some() => Wake::Look,
+            () = until(look, &mut self.napper) => Wake::Look,
             Some(ended) = self.loads.join_next() => {
                 // Loads catch their panics, and nobody aborts them.
                 ended.map_or(Wake::Rung, |ended| Wake::Loaded(Box::new(ended)))

@@ -63,6 +63,7 @@ pub use self::feed::ChangeLog;
 use self::feed::Feed;
 use self::feed::LogFeed;
 use self::feed::attention::Attention;
+use self::feed::nap::Napper;
 use self::feed::retention::Retention;
 use self::feed::wake::Doorbell;
 pub use self::health::Health;
@@ -193,6 +194,7 @@ impl Live {
             counters: Arc::clone(&counters),
             unannounced: false,
             attention,
+            napper: Napper::default(),
             started: tokio::time::Instant::now(),
         };
         let mut tasks = JoinSet::new();

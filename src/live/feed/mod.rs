@@ -7,6 +7,7 @@
 mod ahead;
 pub(super) mod attention;
 mod log;
+pub(crate) mod nap;
 mod postgres_bell;
 mod postgres_glance;
 mod postgres_log;
