@@ -9,6 +9,7 @@
 //! **Refusals:** tables whose keys are not integers or UUIDs, since only those stand in the log as they
 //! stand in the table; more than [`MOST`] tables at once.
 
+use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -47,7 +48,9 @@ pub(super) struct Ahead {
 #[derive(Debug)]
 struct Warm {
     table: &'static Table,
-    statement: Statement,
+    /// For looks since a state at which no transaction was running, and since any other: the part that
+    /// finds nothing as a rule costs 0.02 to 0.05 ms.
+    statements: [Statement; 2],
     until: Instant,
 }
 
@@ -59,9 +62,9 @@ impl Ahead {
             warm.until = until;
         } else if self.tables.len() < MOST
             && is_plain(table)
-            && let Ok(statement) = rows_of_log(table, dialect)
+            && let Ok(statements) = rows_of_log(table, dialect)
         {
-            self.tables.push(Warm { table, statement, until });
+            self.tables.push(Warm { table, statements, until });
         }
     }
 
@@ -73,9 +76,16 @@ impl Ahead {
             self.tables.clear();
             return Vec::new();
         };
-        let running = earlier.xip.iter().map(|xid| Value::text(xid.to_string())).collect();
-        let params = vec![Value::text(earlier.xmax.to_string()), Value::Array(running)];
-        let with = |warm: &Warm| Statement { params: params.clone(), ..warm.statement.clone() };
+        let is_running = !earlier.xip.is_empty();
+        let mut params = vec![Value::text(earlier.xmax.to_string())];
+        if is_running {
+            let running = earlier.xip.iter().map(|xid| Value::text(xid.to_string()));
+            params.push(Value::Array(running.collect()));
+        }
+        let with = |warm: &Warm| {
+            let statement = warm.statements[usize::from(is_running)].clone();
+            Statement { params: params.clone(), ..statement }
+        };
         self.tables.iter().map(with).collect()
     }
 
@@ -122,8 +132,9 @@ fn cast(kind: Kind) -> Option<&'static str> {
 }
 
 /// Reads the rows whose keys are new in the log. Each is looked up by its key, whatever the planner
-/// thinks of a log that is never analyzed; `offset 0` keeps it from thinking.
-fn rows_of_log(table: &Table, dialect: &dyn Dialect) -> Result<Statement> {
+/// thinks of a log that is never analyzed; `offset 0` keeps it from thinking. A row whose key came twice
+/// may come twice.
+fn rows_of_log(table: &Table, dialect: &dyn Dialect) -> Result<[Statement; 2]> {
     let mut parts = Vec::new();
     for (place, column) in table.key_columns().enumerate() {
         let cast = cast(column.kind).unwrap_or("text");
@@ -136,16 +147,19 @@ fn rows_of_log(table: &Table, dialect: &dyn Dialect) -> Result<Statement> {
     let columns = columns.collect::<Result<Vec<_>>>()?.join(", ");
     let (name, target) = (literal(table.name), quoted_table(table, dialect)?);
     let is_it = parts.join(" and ");
-    let sql = format!(
-        "select {columns} from ( \
-            select key from recto.changes where tab = {name} and xid >= $1::text::xid8 union \
-            select key from recto.changes where tab = {name} and xid = any($2::text[]::xid8[])) k \
-        cross join lateral (select * from {target} r where {is_it} offset 0) s0"
+    let kinds: Arc<[Kind]> = table.columns.iter().map(|column| column.kind).collect();
+    let begun =
+        format!("select key from recto.changes where tab = {name} and xid >= $1::text::xid8");
+    let running = format!(
+        "{begun} union \
+            select key from recto.changes where tab = {name} and xid = any($2::text[]::xid8[])"
     );
-    Ok(Statement {
-        sql: sql.into(),
-        params: Vec::new(),
-        kinds: table.columns.iter().map(|column| column.kind).collect(),
-        effect: Effect::None,
-    })
+    Ok([begun, running].map(|keys| {
+        let sql = format!(
+            "select {columns} from ({keys}) k \
+            cross join lateral (select * from {target} r where {is_it} offset 0) s0"
+        );
+        let kinds = Arc::clone(&kinds);
+        Statement { sql: sql.into(), params: Vec::new(), kinds, effect: Effect::None }
+    }))
 }
