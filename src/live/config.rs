@@ -11,7 +11,7 @@ pub struct Config {
     /// The longest wait between two looks at the log, in case every doorbell failed. One second:
     /// the price of a lost ring.
     pub heartbeat: Duration,
-    /// How often a SQLite file is looked at for changes by other processes; ten times as often for
+    /// How often a SQLite file is looked at for changes by other processes; 25 times as often for
     /// half a second after each change. 10 ms: below what a person notices; a hundred looks a second
     /// take less than four percent of a core in a debug build.
     pub poll: Duration,

@@ -34,8 +34,8 @@ use super::feed::News;
 use super::feed::Outcome;
 use super::feed::Tick;
 use super::feed::attention::Attention;
-use super::feed::nap;
 use super::feed::nap::Napper;
+use super::feed::nap::until;
 use super::feed::retention::Retention;
 use super::feed::retention::remove_before;
 use super::feed::source::plain;
@@ -100,15 +100,6 @@ fn heartbeat(period: Duration) -> Interval {
     let mut interval = tokio::time::interval(period);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     interval
-}
-
-/// Waits until then; for ever where there is no such time.
-async fn until(time: Option<Instant>, napper: &mut Napper) {
-    match time {
-        None => std::future::pending().await,
-        Some(time) if time < Instant::now() + nap::LONGEST => napper.nap(time.into_std()).await,
-        Some(time) => tokio::time::sleep_until(time).await,
-    }
 }
 
 impl<F> Drop for Driver<F> {
@@ -184,7 +175,7 @@ impl<F: Feed> Driver<F> {
             command = self.commands.recv() => command.map_or(Wake::Stopped, Wake::Command),
             () = self.doorbell.rung() => Wake::Rung,
             _ = heartbeat.tick() => Wake::Heartbeat,
-            () = until(look, &mut self.napper) => Wake::Look,
+            () = until(look.unwrap_or_else(Instant::now), &mut self.napper), if look.is_some() => Wake::Look,
             Some(ended) = self.loads.join_next() => {
                 // Loads catch their panics, and nobody aborts them.
                 ended.map_or(Wake::Rung, |ended| Wake::Loaded(Box::new(ended)))

@@ -33,6 +33,8 @@ pub use self::connection::PostgresConnection;
 pub use self::dialect::PostgresDialect;
 pub use self::notify::Listener;
 pub use self::notify::Notification;
+#[cfg(feature = "live")]
+pub(crate) use self::notify::Prepared;
 use super::Access;
 use super::Adapter;
 use super::sql::Dialect;

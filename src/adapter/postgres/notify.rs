@@ -24,8 +24,6 @@ use tokio_postgres::Connection;
 use tokio_postgres::Error as DriverError;
 use tokio_postgres::NoTls;
 use tokio_postgres::Socket;
-#[cfg(feature = "live")]
-use tokio_postgres::Statement as Prepared;
 use tokio_postgres::tls::NoTlsStream;
 
 use super::code;
@@ -35,6 +33,10 @@ use crate::adapter::sql::quoted_name;
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::error::Result;
+
+/// A statement that a listener runs.
+#[cfg(feature = "live")]
+pub(crate) type Prepared = tokio_postgres::Statement;
 
 /// Somebody rang.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,14 +159,15 @@ impl Listener {
         self.client.prepare(sql).await.map_err(failed)
     }
 
-    /// Runs a statement that may ring, and does no harm when it is run twice.
+    /// Runs a statement that may ring, and does no harm when it is run twice; says how many rows it
+    /// has.
     ///
     /// # Errors
     ///
     /// As [`Listener::notify`].
     #[cfg(feature = "live")]
-    pub(crate) async fn run(&self, statement: &Prepared) -> Result<()> {
-        self.client.execute(statement, &[]).await.map(drop).map_err(failed)
+    pub(crate) async fn run(&self, statement: &Prepared) -> Result<u64> {
+        self.client.execute(statement, &[]).await.map_err(failed)
     }
 
     /// The server process of this connection.

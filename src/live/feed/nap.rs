@@ -17,7 +17,20 @@ use std::time::Instant;
 use tokio::sync::Notify;
 
 /// What is worth a nap; for longer waits a timer will do.
-pub(crate) const LONGEST: Duration = Duration::from_millis(2);
+const LONGEST: Duration = Duration::from_millis(2);
+
+/// Waits until then, by a nap where a timer would be late.
+///
+/// # Cancellation
+///
+/// Cancel safe.
+pub(crate) async fn until(time: tokio::time::Instant, napper: &mut Napper) {
+    if time < tokio::time::Instant::now() + LONGEST {
+        napper.nap(time.into_std()).await;
+    } else {
+        tokio::time::sleep_until(time).await;
+    }
+}
 
 /// Sleeps for others.
 #[derive(Debug, Default)]
@@ -45,7 +58,7 @@ impl Napper {
     /// # Cancellation
     ///
     /// Cancel safe; the thread sleeps on, for no longer than was asked.
-    pub(crate) async fn nap(&mut self, until: Instant) {
+    async fn nap(&mut self, until: Instant) {
         if until <= Instant::now() {
             return;
         }

@@ -95,6 +95,15 @@ pub(super) fn read_mark(answers: &[Answer]) -> Option<u64> {
     mark.parse().ok()
 }
 
+/// Says that there is a node that listens, until its connection ends.
+#[cfg(feature = "postgres")]
+pub(super) const COME: &str = "select pg_advisory_lock_shared(7237150114)";
+
+/// One row where no other connection has said so. Whoever says so meanwhile waits for a moment.
+#[cfg(feature = "postgres")]
+pub(super) const ALONE: &str = "select 1 where case when pg_try_advisory_lock(7237150114) \
+    then pg_advisory_unlock(7237150114) else false end";
+
 /// Rings for what was committed without a ring, if anybody is to be rung.
 #[cfg(feature = "postgres")]
 pub(super) fn ring() -> String {

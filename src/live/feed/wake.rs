@@ -10,8 +10,11 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::log::is_postgres;
+use super::nap::Napper;
+use super::nap::until;
 #[cfg(feature = "postgres")]
 use super::postgres_bell;
 #[cfg(feature = "postgres")]
@@ -23,6 +26,8 @@ use crate::adapter::ErasedConnection;
 use crate::adapter::Pool;
 #[cfg(feature = "postgres")]
 use crate::adapter::postgres::Listener;
+#[cfg(feature = "postgres")]
+use crate::adapter::postgres::Prepared;
 #[cfg(feature = "postgres")]
 use crate::error::Error;
 #[cfg(feature = "postgres")]
@@ -162,21 +167,22 @@ impl Bell {
     }
 
     /// Rings until the connection is lost, or is told to be.
-    async fn hear(&self, mut listener: Listener, limit: Duration) -> Error {
-        let own = listener.pid();
-        let ring = match answered(limit, listener.prepare(&postgres_bell::ring())).await {
-            Ok(ring) => ring,
+    async fn hear(&self, listener: Listener, limit: Duration) -> Error {
+        let mut company = match answered(limit, Company::join(&listener)).await {
+            Ok(company) => company,
             Err(error) => return error,
         };
+        let (mut listener, own) = (listener, company.own);
         loop {
             let result = tokio::select! {
                 heard = listener.recv() => heard.map(|heard| {
                     if heard.from_pid != own {
+                        company.is_known = true;
                         self.others.fetch_add(1, Ordering::Relaxed);
                         self.rung.notify_one();
                     }
                 }),
-                () = self.committed.notified() => answered(limit, listener.run(&ring)).await,
+                () = self.committed.notified() => answered(limit, company.tell(&listener)).await,
                 () = self.rehang.notified() => {
                     return Error::new(ErrorKind::Stale, "it did not ring, and there was news");
                 }
@@ -185,6 +191,49 @@ impl Bell {
                 return error;
             }
         }
+    }
+}
+
+/// How long a node that found itself alone takes it for granted. Who comes rings, so that this is for
+/// those whose ring was lost; no longer than the usual heartbeat, at which they look.
+#[cfg(feature = "postgres")]
+const ALONE: Duration = Duration::from_secs(1);
+
+/// The other nodes that listen. Where there are none nobody is told: a ring costs the database about as
+/// much as a tick.
+#[cfg(feature = "postgres")]
+struct Company {
+    own: i32,
+    alone: Prepared,
+    ring: Prepared,
+    /// There are others, as far as is known.
+    is_known: bool,
+    asked: Option<Instant>,
+}
+
+#[cfg(feature = "postgres")]
+impl Company {
+    /// Lets others know that we listen.
+    async fn join(listener: &Listener) -> Result<Self> {
+        let come = listener.prepare(postgres_bell::COME).await?;
+        let alone = listener.prepare(postgres_bell::ALONE).await?;
+        let ring = listener.prepare(&postgres_bell::ring()).await?;
+        listener.run(&come).await?;
+        listener.notify().await?;
+        Ok(Self { own: listener.pid(), alone, ring, is_known: true, asked: None })
+    }
+
+    /// Rings, if there is anybody to hear it.
+    async fn tell(&mut self, listener: &Listener) -> Result<()> {
+        let now = Instant::now();
+        if self.asked.is_none_or(|asked| asked + ALONE <= now) {
+            self.is_known = listener.run(&self.alone).await? == 0;
+            self.asked = Some(now);
+        }
+        if self.is_known {
+            listener.run(&self.ring).await?;
+        }
+        Ok(())
     }
 }
 
@@ -197,16 +246,18 @@ async fn answered<T>(limit: Duration, work: impl Future<Output = Result<T>>) -> 
 }
 
 /// How many times faster a file is looked at where a change was seen lately: one rarely comes alone.
-const QUICK: u32 = 10;
+/// Every 0.4 ms, at the default.
+const QUICK: u32 = 25;
 
-/// How many looks stay quick after a change: half a second of them at the default.
-const QUICK_LOOKS: u32 = 500;
+/// How long looks stay quick after a change: half a second of them, at the default.
+const QUICK_LOOKS: u32 = 1250;
 
 /// Looks whether another connection changed the file; costs no disk access.
 async fn watch_file(repo: Repo, rung: Arc<Notify>, poll: Duration) {
     let mut connection: Option<Box<dyn ErasedConnection>> = None;
     let mut seen = Value::Null;
     let mut quick_looks = 0_u32;
+    let mut napper = Napper::default();
     loop {
         match data_version(&repo, &mut connection).await {
             Ok(version) if version == seen => {}
@@ -220,9 +271,12 @@ async fn watch_file(repo: Repo, rung: Arc<Notify>, poll: Duration) {
                 connection = None;
             }
         }
-        let pause = if quick_looks == 0 { poll } else { poll / QUICK };
-        quick_looks = quick_looks.saturating_sub(1);
-        tokio::time::sleep(pause).await;
+        if quick_looks == 0 {
+            tokio::time::sleep(poll).await;
+        } else {
+            quick_looks -= 1;
+            until(Instant::now() + poll / QUICK, &mut napper).await;
+        }
     }
 }
 

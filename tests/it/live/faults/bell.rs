@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use recto::adapter::Statement;
+use recto::adapter::postgres::Listener;
 use recto::error::Result;
 use recto::live::Config;
 use recto::live::feed::Feed;
@@ -254,6 +255,32 @@ async fn nodes_that_share_a_bell_hear_strangers_and_each_other() {
                 }
             }
         }
+    }
+    scene.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_alone_tells_nobody() {
+    let stage = Stage::new().await;
+    let mut scene = scene(&stage).await;
+    asleep(&scene.live).await;
+    let mut ear = Listener::connect(stage.url(), "recto").await.unwrap();
+    for number in 0..5 {
+        let note = format!("alone {number}");
+        stage.repo.batch_sql(&insert(&note)).await.unwrap();
+        scene.shows(&note).await;
+    }
+    // Notifications come in the order of commits.
+    let stranger = stage.psql("select pg_backend_pid() from pg_notify('recto', '')");
+    let heard = within("the stranger", BOUND, ear.recv()).await.unwrap();
+    assert_eq!(heard.from_pid.to_string(), stranger);
+
+    let repo = Repo::connect(stage.url()).await.unwrap();
+    let other = Live::start_with(&repo, config()).await.unwrap();
+    let mut items = other.query(from::<Item>().order_by(|i| i.id.asc())).await.unwrap();
+    stage.repo.batch_sql(&insert("told")).await.unwrap();
+    while !items.rows().iter().any(|item| item.note.as_deref() == Some("told")) {
+        within("the item", BOUND, items.next()).await.unwrap();
     }
     scene.finish().await;
 }

@@ -24,7 +24,8 @@ const NEVER: Duration = Duration::from_hours(1);
 /// The connections that listen: their last statement is one that no other sends.
 const LISTENERS: &str = "select pid from pg_stat_activity \
     where datname = current_database() \
-        and (query = 'select pg_backend_pid()' or query like 'select pg_notify%')";
+        and (query like 'notify %' or query like 'select 1 where case when pg_try_advisory_lock%' \
+            or query like 'select pg_notify%')";
 
 fn insert(note: &str) -> String {
     format!("insert into items (rank, flag, note) values (1, true, '{note}')")
