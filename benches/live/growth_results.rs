@@ -57,7 +57,7 @@ impl Subject for Results {
     }
 
     fn measure(&mut self, runtime: &Runtime) -> Vec<String> {
-        let line = runtime.block_on(self.control.order("measure"));
+        let line = runtime.block_on(self.serving.order(&mut self.control, "measure"));
         let Figures { change, tick, .. } = Figures::read(&line);
         vec![format!("{change:.1} / {tick:.0} µs")]
     }
@@ -65,7 +65,7 @@ impl Subject for Results {
     fn load(&mut self, long: Duration) -> LocalBoxFuture<'_, ()> {
         async move {
             let order = format!("load {} {}", long.as_millis(), self.period.as_millis());
-            let answer = self.control.order(&order).await;
+            let answer = self.serving.order(&mut self.control, &order).await;
             assert_eq!(answer, "done", "{}", self.shape.word());
         }
         .boxed_local()

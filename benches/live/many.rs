@@ -47,6 +47,9 @@ const BATCH: usize = 100;
 /// How long it takes until nothing is on its way any more.
 const QUIET: Duration = Duration::from_millis(500);
 
+/// Greater than all scores that there are at first.
+const GREATEST: u64 = 1_000_000_000;
+
 /// Longer than anything takes.
 const BOUND: Duration = Duration::from_mins(5);
 
@@ -225,14 +228,19 @@ impl Many {
         Ok(())
     }
 
-    /// Changes the score of some rows, in one transaction.
+    /// Makes the scores of some rows the greatest, in one transaction: whoever has but the greatest of
+    /// many hears of it, however often they were changed before.
     async fn change(&mut self, count: usize) -> Result<(), Error> {
         let rows = i64::try_from(self.rows).expect("nobody counts so far");
         let number = self.number;
         self.number += 1;
         let id = |place| (1 + scatter(number * 1_000_003 + place, rows)).to_string();
         let ids: Vec<String> = (0..count as u64).map(id).collect();
-        let sql = format!("update items set score = score + 1 where id in ({})", ids.join(", "));
+        let sql = format!(
+            "update items set score = {} where id in ({})",
+            GREATEST + number,
+            ids.join(", ")
+        );
         self.repo.batch_sql(&sql).await
     }
 }

@@ -11,6 +11,7 @@ use recto::changeset::WriteError;
 use recto::live::server::Limits;
 use recto::prelude::*;
 
+use crate::live::control::Control;
 use crate::live::figures::now;
 use crate::live::machine;
 use crate::live::support::process::Program;
@@ -50,6 +51,17 @@ impl Serving {
         let mut word = || words.next().expect("it says where it is, and its number").to_owned();
         let (address, pid) = (word(), word().parse().expect("the number of a process"));
         Self { program, address, pid }
+    }
+
+    /// Has something done, and returns the answer.
+    ///
+    /// # Panics
+    ///
+    /// With what it complained about, where it is gone.
+    pub(crate) async fn order(&self, control: &mut Control, order: &str) -> String {
+        control.say(order).await;
+        let answer = control.hear().await;
+        answer.unwrap_or_else(|| panic!("`{order}` is not answered: {}", self.complaints()))
     }
 
     /// What it complained about.
