@@ -53,7 +53,7 @@ struct Wanted {
 }
 
 impl Napper {
-    /// Waits until then. A thread that cannot be made is done without: then it is over at once.
+    /// Waits until then. Where no thread can be made, by a timer.
     ///
     /// # Cancellation
     ///
@@ -68,6 +68,7 @@ impl Napper {
             self.thread = named.spawn(move || shared.sleep()).ok();
         }
         if self.thread.is_none() {
+            tokio::time::sleep_until(until.into()).await;
             return;
         }
         loop {
