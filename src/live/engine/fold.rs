@@ -142,7 +142,7 @@ impl Engine {
         } else {
             let table = result.plan.plan.ast.root();
             for ((_, key), is_held) in moved {
-                self.router.hold(table, key, id, is_held);
+                self.router.hold(table, &key, id, is_held);
             }
         }
         if result.has_moved() {

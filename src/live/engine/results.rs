@@ -115,7 +115,7 @@ impl Engine {
                 let table = plan.plan.ast.root();
                 self.router.remove(table, &plan.lead(params), id);
                 for (_, key) in result.rows.held() {
-                    self.router.hold(table, key, id, false);
+                    self.router.hold(table, &key, id, false);
                 }
             }
         }

@@ -3,8 +3,8 @@
 //! **Invariant:** whoever kept the number of a value that is gone finds nothing, though another value
 //! has its place.
 
-/// Values, each under a number: its place in the low half, and in the high one how many were there
-/// before it.
+/// Values, each under a number: its place in the low half, which is never all ones, and in the high
+/// one how many were there before it.
 ///
 /// # Cost
 ///
@@ -46,7 +46,8 @@ impl<T> Slab<T> {
     pub(super) fn insert(&mut self, value: T) -> u64 {
         let place = self.free.pop().unwrap_or_else(|| {
             self.places.push(Place { before: 0, value: None });
-            u32::try_from(self.places.len() - 1).expect("nobody has that many")
+            let place = u32::try_from(self.places.len() - 1).ok();
+            place.filter(|place| *place < u32::MAX).expect("nobody has that many")
         });
         let held = &mut self.places[place as usize];
         held.value = Some(value);

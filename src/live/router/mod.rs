@@ -5,12 +5,15 @@
 //!
 //! **Invariant:** the answer may name a result too many, never one too few.
 
+mod flat;
+mod index;
 mod ranges;
 
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
+use self::index::Index;
 pub(crate) use self::ranges::Interval;
 use self::ranges::Ranges;
 use super::result::Touch;
@@ -18,7 +21,7 @@ use crate::schema::Table;
 use crate::value::Key;
 use crate::value::Value;
 
-/// The engine's number for a live result.
+/// The engine's number for a live result; its low half is never all ones.
 pub(crate) type ResultId = u64;
 
 /// The engine's number for all results of one shape.
@@ -96,8 +99,8 @@ struct Routes {
 struct Schema {
     table: &'static Table,
     /// By the values of each column that some result is anchored in.
-    by_value: HashMap<u16, HashMap<Value, Ids, RandomState>, RandomState>,
-    by_key: HashMap<Key, Ids, RandomState>,
+    by_value: HashMap<u16, Index<Value>, RandomState>,
+    by_key: Index<Key>,
     /// By the values of each column that some result wants within bounds.
     ranges: HashMap<u16, Ranges, RandomState>,
     /// Results that any change of the table may enter.
@@ -139,7 +142,7 @@ impl Router {
             Lead::Values(column, values) => {
                 let by_value = routes.by_value.entry(column).or_default();
                 for value in values {
-                    by_value.entry(value.clone()).or_default().add(id);
+                    by_value.add(value, id);
                 }
             }
             Lead::Range(column, interval) => {
@@ -179,14 +182,12 @@ impl Router {
     }
 
     /// Notes that a result holds a row, or does not any more.
-    pub(crate) fn hold(&mut self, table: &'static Table, key: Key, id: ResultId, is_held: bool) {
+    pub(crate) fn hold(&mut self, table: &'static Table, key: &Key, id: ResultId, is_held: bool) {
         let by_key = &mut self.schema(table).by_key;
         if is_held {
-            by_key.entry(key).or_default().add(id);
-        } else if let Some(ids) = by_key.get_mut(&key)
-            && ids.remove(id)
-        {
-            by_key.remove(&key);
+            by_key.add(key, id);
+        } else {
+            by_key.remove(key, id);
         }
     }
 
@@ -195,26 +196,28 @@ impl Router {
     ///
     /// # Cost
     ///
-    /// A look-up for each row in each table of the schema. A table is asked for one row after the
-    /// other, with nothing else between: among a million results every look-up waits for memory, and
-    /// so the processor waits for several at once.
+    /// A look-up for each row in each table of the schema. A table is first looked into for all rows,
+    /// with nothing else between: among a million results every look-up waits for memory, and so the
+    /// processor waits for many at once.
     pub(crate) fn touched(
         &self,
         table: &'static Table,
         touches: &[Touch],
     ) -> Vec<(ResultId, usize)> {
         let Some(schema) = self.in_memory(table) else { return Vec::new() };
-        let mut found = Vec::with_capacity(2 * touches.len());
-        let mut add = |place, ids: Option<&Ids>| {
-            found.extend(ids.map_or(&[][..], Ids::as_slice).iter().map(|id| (*id, place)));
-        };
-        for (place, (key, _)) in touches.iter().enumerate() {
-            add(place, schema.by_key.get(key));
-        }
         let rows = || {
             let rows = touches.iter().enumerate();
             rows.filter_map(|(place, (_, row))| Some((place, row.as_ref()?.values())))
         };
+        schema.by_key.peek(touches.iter().map(|(key, _)| key));
+        for (column, by_value) in &schema.by_value {
+            by_value.peek(rows().map(|(_, values)| &values[usize::from(*column)]));
+        }
+        let mut found = Vec::with_capacity(2 * touches.len());
+        let mut add = |place, ids: &[ResultId]| found.extend(ids.iter().map(|id| (*id, place)));
+        for (place, (key, _)) in touches.iter().enumerate() {
+            add(place, schema.by_key.get(key));
+        }
         for (column, by_value) in &schema.by_value {
             for (place, values) in rows() {
                 add(place, by_value.get(&values[usize::from(*column)]));
@@ -269,26 +272,22 @@ impl Schema {
         Self {
             table,
             by_value: HashMap::default(),
-            by_key: HashMap::default(),
+            by_key: Index::default(),
             ranges: HashMap::default(),
             unanchored: Vec::new(),
         }
     }
 
     fn all(&self) -> impl Iterator<Item = ResultId> + '_ {
-        let by_value = self.by_value.values().flat_map(HashMap::values).flat_map(Ids::as_slice);
+        let by_value = self.by_value.values().flat_map(Index::all);
         let ranges = self.ranges.values().flat_map(Ranges::all);
-        by_value.chain(&self.unanchored).copied().chain(ranges)
+        by_value.chain(self.unanchored.iter().copied()).chain(ranges)
     }
 
     fn remove_values(&mut self, column: u16, values: &[Value], id: ResultId) {
         let Some(by_value) = self.by_value.get_mut(&column) else { return };
         for value in values {
-            if let Some(ids) = by_value.get_mut(value)
-                && ids.remove(id)
-            {
-                by_value.remove(value);
-            }
+            by_value.remove(value, id);
         }
         if by_value.is_empty() {
             self.by_value.remove(&column);
