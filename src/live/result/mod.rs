@@ -10,6 +10,7 @@ mod live;
 mod ordered;
 mod parts;
 mod roots;
+mod shelf;
 mod subscribers;
 #[cfg(test)]
 mod window_law;

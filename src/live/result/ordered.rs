@@ -16,6 +16,7 @@ use super::super::patch::diff;
 use super::super::plan::LivePlan;
 use super::parts::Part;
 use super::parts::Parts;
+use super::shelf::Shelf;
 use crate::value::Key;
 use crate::value::Row;
 use crate::value::Value;
@@ -28,7 +29,7 @@ const FEW: usize = 48;
 /// Rows in order, up to a limit.
 #[derive(Debug)]
 pub(crate) struct Ordered {
-    rows: Vec<Keyed>,
+    rows: Shelf,
     /// All matching rows are held.
     is_complete: bool,
     /// What most results have no need of between ticks.
@@ -52,7 +53,7 @@ impl Ordered {
     /// Nothing yet; [`Ordered::replace`] comes first.
     pub(crate) fn new(plan: &LivePlan) -> Self {
         let joined = || Box::new(Aside { parts: Some(Parts::default()), ..Aside::default() });
-        Self { rows: Vec::new(), is_complete: true, aside: plan.join.is_some().then(joined) }
+        Self { rows: Shelf::default(), is_complete: true, aside: plan.join.is_some().then(joined) }
     }
 
     /// The rows that the question shows.
@@ -120,7 +121,7 @@ impl Ordered {
     /// the shown rows.
     pub(crate) fn replace(&mut self, plan: &LivePlan, rows: Vec<Keyed>) -> Vec<Op> {
         let before: Vec<Keyed> = self.shown(plan).to_vec();
-        for keyed in std::mem::take(&mut self.rows) {
+        for keyed in Vec::from(std::mem::take(&mut self.rows)) {
             self.forget(plan, &keyed);
         }
         self.is_complete = rows.len() < plan.wanted();
@@ -130,7 +131,7 @@ impl Ordered {
         for keyed in &rows {
             self.note(plan, keyed);
         }
-        self.rows = rows;
+        self.rows = rows.into();
         if plan.is_by_key() {
             self.rows.sort_unstable_by(|left, right| left.key.cmp(&right.key));
         }
