@@ -68,7 +68,8 @@ impl ChangeLog {
         } else {
             sqlite_log::install(&self.tables, repo.dialect())?
         };
-        run(repo, &scripts, "install").await
+        let old = (!is_postgres(repo)).then_some((sqlite_log::IS_OLD, sqlite_log::DROP_OLD));
+        run(repo, old, &scripts, "install").await
     }
 
     /// Removes the triggers of these tables, and the log itself when no other table is watched.
@@ -88,7 +89,7 @@ impl ChangeLog {
         } else {
             sqlite_log::remove(&self.tables, all, repo.dialect())?
         };
-        run(repo, &scripts, "remove").await
+        run(repo, None, &scripts, "remove").await
     }
 }
 
@@ -96,8 +97,16 @@ impl ChangeLog {
 /// writers hold locks on the same tables, and take them in an order of their own.
 const ATTEMPTS: u32 = 5;
 
-async fn run(repo: &Repo, script: &str, what: &str) -> Result<()> {
-    let work = async |repo: Repo| repo.batch_sql(script).await;
+/// Runs `script`, after the second one of `old` where the first finds a row.
+async fn run(repo: &Repo, old: Option<(&str, &str)>, script: &str, what: &str) -> Result<()> {
+    let work = async |repo: Repo| {
+        if let Some((is_old, drop_old)) = old
+            && !repo.query_sql(is_old, []).await?.is_empty()
+        {
+            repo.batch_sql(drop_old).await?;
+        }
+        repo.batch_sql(script).await
+    };
     let mut result = repo.transact(work).await;
     for _ in 1..ATTEMPTS {
         let is_conflict = matches!(&result, Err(error) if error.kind() == ErrorKind::Conflict);

@@ -92,9 +92,10 @@ async fn remove_postgres(repo: &Repo, floor: Value) -> Result<u64> {
     .await
 }
 
+/// The newest entry stays, whatever the floor: a trigger of the log keeps it.
 async fn remove_sqlite(repo: &Repo, floor: Value) -> Result<u64> {
     repo.execute_sql(
-        "update recto_meta set value = ?1 where name = 'floor' and value < ?1",
+        "update recto_meta set value = ?1 where name in ('whole after', 'floor') and value < ?1",
         [floor.clone()],
     )
     .await?;

@@ -1,6 +1,12 @@
 //! The change log on SQLite, as SQL.
 //!
 //! One writer at a time, so that the order of the log is the order of commits.
+//!
+//! The numbers of the log are one more than the greatest, which costs a writer nothing; SQLite's
+//! `autoincrement` would write a second page for each commit. So the newest entry is never removed, by
+//! whoever it is: a trigger keeps it.
+//!
+//! **Invariant:** no number is ever given twice in an epoch, nor one below another that was seen.
 
 use std::fmt::Write;
 
@@ -18,16 +24,34 @@ pub(super) const EXISTS: &str = "select 1 from sqlite_master where name = 'recto
 /// The watched tables.
 pub(super) const WATCHED: &str = "select tab from recto_watched order by tab";
 
+/// One row where the log is of a version whose numbers came from `autoincrement`.
+pub(super) const IS_OLD: &str = "select 1 from sqlite_master \
+    where type = 'table' and name = 'recto_changes' and sql like '%autoincrement%'";
+
+/// Makes way for a log of this version; who follows asks everything again, since the new one has
+/// another epoch. Triggers of the older version write into it as well.
+pub(super) const DROP_OLD: &str = "drop table recto_changes; drop table recto_meta;";
+
+/// Nodes of older versions would take the number of the newest entry from a place where it is not
+/// any more, and find nothing. So they find no `floor` either, nor can they create it, and say so.
 const TABLES: &str = "
 create table if not exists recto_changes (
-    seq integer primary key autoincrement,
+    seq integer primary key,
     tab text not null,
     op text not null,
     key text
 );
-create table if not exists recto_meta (name text primary key, value) without rowid;
+create trigger if not exists recto_newest before delete on recto_changes
+    when old.seq = (select max(seq) from recto_changes) begin
+    select raise(ignore);
+end;
+create table if not exists recto_meta (
+    name text primary key,
+    value,
+    constraint \"the log is of a newer version\" check (name <> 'floor')
+) without rowid;
 insert into recto_meta values ('epoch', lower(hex(randomblob(16)))) on conflict do nothing;
-insert into recto_meta values ('floor', 0) on conflict do nothing;
+insert into recto_meta values ('whole after', 0) on conflict do nothing;
 create table if not exists recto_watched (tab text primary key) without rowid;
 ";
 

@@ -13,10 +13,14 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::value::Value;
 
-const STATE: &str = "select coalesce((select seq from sqlite_sequence where name = 'recto_changes'), 0), \
+/// The greatest number, the epoch, the greatest number that may be gone from the log, and the shape of
+/// the database. Logs of older versions call the third `floor`; they may have become empty, and then it
+/// is the greatest, too.
+const STATE: &str = "select coalesce((select max(seq) from recto_changes), gone), \
     (select value from recto_meta where name = 'epoch'), \
-    (select value from recto_meta where name = 'floor'), \
-    (select schema_version from pragma_schema_version)";
+    gone, \
+    (select schema_version from pragma_schema_version) \
+    from (select max(value) as gone from recto_meta where name in ('whole after', 'floor'))";
 
 const NEW: &str = "select tab, key from recto_changes where seq > ?1";
 

@@ -243,7 +243,7 @@ async fn cursors_that_do_not_fit(is_postgres: bool) {
         )
     } else {
         (
-            "update recto_meta set value = 1000 where name = 'floor'",
+            "update recto_meta set value = 1000 where name = 'whole after'",
             "update recto_meta set value = 'another' where name = 'epoch'",
         )
     };
@@ -255,7 +255,7 @@ async fn cursors_that_do_not_fit(is_postgres: bool) {
         let other = ground.node().await;
         assert_eq!(tab.visit(&other, &ground.repo).await, How::Everything, "{cause}");
         if cause == floor && !is_postgres {
-            ground.run("update recto_meta set value = 0 where name = 'floor'").await;
+            ground.run("update recto_meta set value = 0 where name = 'whole after'").await;
         }
     }
 }

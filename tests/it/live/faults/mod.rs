@@ -15,6 +15,7 @@ mod glance;
 mod killed;
 mod late;
 mod log;
+mod numbers;
 mod rights;
 mod rows;
 mod scene;

@@ -162,7 +162,7 @@ async fn a_log_cut_short_has_everything_asked_again() {
             .transact(async |repo| {
                 repo.batch_sql(
                     "update recto_meta set value = (select max(seq) from recto_changes) \
-                        where name = 'floor' and exists (select 1 from recto_changes); \
+                        where name = 'whole after' and exists (select 1 from recto_changes); \
                      delete from recto_changes",
                 )
                 .await
