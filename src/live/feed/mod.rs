@@ -14,6 +14,7 @@ mod postgres_log;
 mod postgres_source;
 mod postgres_trigger;
 pub(super) mod retention;
+mod script;
 pub mod snapshot;
 pub(super) mod source;
 mod sqlite_log;
