@@ -26,6 +26,9 @@ pub(crate) struct Heard {
     pub(crate) reads: AtomicU64,
 }
 
+/// A connection, unless nobody answered.
+type Arrival = Result<TcpStream, tokio::time::error::Elapsed>;
+
 /// Thousands of connections.
 pub(crate) struct Listeners {
     pub(crate) heard: Arc<Heard>,
@@ -41,7 +44,8 @@ impl Listeners {
             if ARRIVING <= arriving.len() {
                 this.welcome(arriving.join_next().await);
             }
-            arriving.spawn(connect(address.to_owned(), number, hello));
+            arriving
+                .spawn(tokio::time::timeout(PATIENCE, connect(address.to_owned(), number, hello)));
         }
         while !arriving.is_empty() {
             this.welcome(arriving.join_next().await);
@@ -49,9 +53,10 @@ impl Listeners {
         this
     }
 
-    fn welcome(&mut self, arrived: Option<Result<TcpStream, tokio::task::JoinError>>) {
-        if let Some(stream) = arrived {
-            let stream = stream.expect("a connection can be made");
+    fn welcome(&mut self, arrived: Option<Result<Arrival, tokio::task::JoinError>>) {
+        if let Some(arrival) = arrived {
+            let stream =
+                arrival.expect("a connection can be made").expect("it is answered in time");
             self.readers.spawn(count_frames(stream, Arc::clone(&self.heard)));
         }
     }
@@ -73,7 +78,8 @@ impl Listeners {
 /// What a connection says first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hello {
-    /// Nothing.
+    /// Nothing; the server says one byte when it has taken the connection. Without that more would
+    /// arrive at once than a listener lets wait, and some of them would never be taken.
     Bare,
     /// A WebSocket, and no more.
     Socket,
@@ -85,7 +91,9 @@ async fn connect(address: String, number: usize, hello: Hello) -> TcpStream {
     let mut stream = TcpStream::connect(&address).await.expect("the server takes connections");
     stream.set_nodelay(true).expect("a connection can be set up");
     match hello {
-        Hello::Bare => {}
+        Hello::Bare => {
+            stream.read_u8().await.expect("the server takes the connection");
+        }
         Hello::Socket => upgrade(&mut stream).await,
         Hello::Join => {
             upgrade(&mut stream).await;

@@ -109,6 +109,7 @@ async fn obey(control: TcpListener, bare: TcpListener, repo: &Repo, live: &Live)
                 for _ in 0..number(1) {
                     let (stream, _) = bare.accept().await.expect("somebody connects");
                     stream.set_nodelay(true).expect("a connection can be set up");
+                    write_all(&stream, b".").await;
                     connections.push(Arc::new(stream));
                 }
             }
