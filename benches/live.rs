@@ -40,6 +40,7 @@ mod live {
     pub(crate) mod socket;
     pub(crate) mod sqlite_price;
     pub(crate) mod step;
+    pub(crate) mod storm;
     pub(crate) mod support;
     pub(crate) mod systems;
     pub(crate) mod tick;
@@ -70,6 +71,7 @@ use crate::live::report::Report;
 use crate::live::scale;
 use crate::live::serve;
 use crate::live::sqlite_price;
+use crate::live::storm;
 use crate::live::tick;
 
 fn main() -> ExitCode {
@@ -117,6 +119,7 @@ fn run(options: &Options) {
             Part::FanOut => {
                 fanout::run(&mut report, options.sockets, each(Duration::from_secs(5)));
             }
+            Part::Storm => storm::run(&mut report, &cluster, options.sockets),
             Part::Price => {
                 let each = each(Duration::from_millis(600));
                 price::open(&mut report, &cluster, each);

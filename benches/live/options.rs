@@ -9,6 +9,7 @@ pub(crate) const USAGE: &str = "usage: cargo bench --bench live -- [PART…] [OP
   scale             what many live results cost, to have and to leave alone
   joins             what a change costs under joins and aggregates, beside asking again
   fanout            what a delivery costs beside the write it ends in, and an idle socket
+  storm             how long a crowd waits that comes all at once
   price             what a watched table costs its writers
   ticks             what one look at the log costs, in parts; printed only, not part of `all`
   growth            speed and memory before and after minutes of load; not part of `all`
@@ -17,7 +18,7 @@ pub(crate) const USAGE: &str = "usage: cargo bench --bench live -- [PART…] [OP
   --write           replace the measured sections of docs/benchmarks.md
   --seconds N       how long each measurement takes (default: 3 for latency, 0.6 for prices)
   --subscribers N   how many WebSocket clients watch; may be said again (default: 100 and 1000)
-  --sockets N       how many sockets a delivery goes to (default: 10000)
+  --sockets N       how many sockets a delivery goes to, and how many a storm has (default: 10000)
   --system NAME     measure this one only: floor postgres sqlite requery zero zero-groups parse;
                     may be said again
   --minutes N       how long `growth` loads (default: 10)
@@ -30,18 +31,21 @@ pub(crate) enum Part {
     Scale,
     Joins,
     FanOut,
+    Storm,
     Price,
     Growth,
     Ticks,
 }
 
 impl Part {
-    const ALL: [Self; 5] = [Self::EndToEnd, Self::Scale, Self::Joins, Self::FanOut, Self::Price];
-    const KNOWN: [Self; 7] = [
+    const ALL: [Self; 6] =
+        [Self::EndToEnd, Self::Scale, Self::Joins, Self::FanOut, Self::Storm, Self::Price];
+    const KNOWN: [Self; 8] = [
         Self::EndToEnd,
         Self::Scale,
         Self::Joins,
         Self::FanOut,
+        Self::Storm,
         Self::Price,
         Self::Growth,
         Self::Ticks,
@@ -53,6 +57,7 @@ impl Part {
             Self::Scale => "scale",
             Self::Joins => "joins",
             Self::FanOut => "fanout",
+            Self::Storm => "storm",
             Self::Price => "price",
             Self::Growth => "growth",
             Self::Ticks => "ticks",

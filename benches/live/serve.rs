@@ -1,7 +1,8 @@
 //! The chat's server, in a process of its own.
 //!
-//! It has one mutation more than the chat: `bench.post` does what `messages.post` does, and answers
-//! with the time at which the repo's `insert` returned.
+//! It has two mutations more than the chat: `bench.post` does what `messages.post` does, and answers
+//! with the time at which the repo's `insert` returned; `bench.loads` answers with how many results
+//! were read.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -89,7 +90,17 @@ pub(crate) fn run(url: &str) {
         let live = Live::start(&repo).await?;
         // The load comes from few sockets, and all at once where the machine was held up.
         let limits = Limits { mutations_per_second: u32::MAX, ..Limits::default() };
-        let server = web::server(live).limits(limits).mutation("bench.post", post);
+        let loads = {
+            let live = live.clone();
+            move |_: Arc<()>, _: Repo, _: Params| {
+                let live = live.clone();
+                async move { loads(&live).await }
+            }
+        };
+        let server = web::server(live)
+            .limits(limits)
+            .mutation("bench.post", post)
+            .mutation("bench.loads", loads);
         let running = server.bind("127.0.0.1:0").await?;
         println!("ready {} {}", running.local_addr(), std::process::id());
         running.run().await;
@@ -98,6 +109,12 @@ pub(crate) fn run(url: &str) {
     if let Err(error) = served {
         panic!("the server does not start: {}", error.chain());
     }
+}
+
+/// What was read for those who came.
+async fn loads(live: &Live) -> Result<i64, Error> {
+    let loads: u64 = live.shapes().await?.iter().map(|shape| shape.counts.loads).sum();
+    Ok(loads.cast_signed())
 }
 
 async fn post(_: Arc<()>, repo: Repo, params: Params) -> Result<i64, WriteError<Message>> {

@@ -38,19 +38,26 @@ impl Socket {
         Some(Self { stream, last_ref: 1, heartbeat: None })
     }
 
-    /// Connects to Recto and joins with these queries.
+    /// Connects to Recto and joins with these queries, which are not refused.
     pub(crate) async fn join(address: &str, client: &str, queries: Json) -> Self {
-        let url = format!("ws://{address}/socket/websocket?vsn=2.0.0");
-        let mut socket = Self::connect(url).await.expect("the server lets everybody in");
-        socket.heartbeat = Some(json!([null, "0", "phoenix", "heartbeat", {}]));
-        let payload = json!({"client": client, "queries": queries});
-        socket.say(&json!(["1", "1", "live:bench", "phx_join", payload])).await;
-        let answer = tokio::time::timeout(BOUND, socket.answer("1")).await;
-        let answer = answer.expect("a join is answered");
+        let joined = Self::open(address, client, queries).await;
+        let (socket, answer) = joined.expect("the server lets everybody in");
         let queries = answer["queries"].as_object().expect("a join is answered with queries");
         let all = queries.values().all(|query| query["mode"] == "snapshot");
         assert!(all, "a query was refused: {answer}");
         socket
+    }
+
+    /// Connects to Recto and joins with these queries; returns the answer, too. `None` where the
+    /// server does not want that.
+    pub(crate) async fn open(address: &str, client: &str, queries: Json) -> Option<(Self, Json)> {
+        let url = format!("ws://{address}/socket/websocket?vsn=2.0.0");
+        let mut socket = Self::connect(url).await?;
+        socket.heartbeat = Some(json!([null, "0", "phoenix", "heartbeat", {}]));
+        let payload = json!({"client": client, "queries": queries});
+        socket.say(&json!(["1", "1", "live:bench", "phx_join", payload])).await;
+        let answer = tokio::time::timeout(BOUND, socket.answer("1")).await;
+        Some((socket, answer.expect("a join is answered")))
     }
 
     /// Tells the server that somebody is still there, where it wants to know.

@@ -141,6 +141,11 @@ impl Place {
         Self { system, serving, url, file, next_id: 1, _database: database, _scratch: scratch }
     }
 
+    /// Where its database is.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Lets so many subscribers watch, each one room.
     ///
     /// # Errors

@@ -112,6 +112,22 @@ impl Writer {
 /// Writes at a pace, each writer its share; returns what was written, in order, and how long it
 /// took. The writers are kept for another time.
 pub(crate) async fn write(writers: &mut Vec<Writer>, pace: Pace) -> (Vec<Insert>, Duration) {
+    write_into(writers, pace, |id| 1 + scatter(id, ROOMS)).await
+}
+
+/// The same, into one room after the other from the first on.
+pub(crate) async fn write_to_each(
+    writers: &mut Vec<Writer>,
+    pace: Pace,
+) -> (Vec<Insert>, Duration) {
+    write_into(writers, pace, move |id| 1 + (id - pace.first).cast_signed() % ROOMS).await
+}
+
+async fn write_into(
+    writers: &mut Vec<Writer>,
+    pace: Pace,
+    room: impl Fn(u64) -> i64 + Copy + Send + 'static,
+) -> (Vec<Insert>, Duration) {
     let began = Instant::now();
     let lanes = writers.len();
     let mut tasks = JoinSet::new();
@@ -123,7 +139,7 @@ pub(crate) async fn write(writers: &mut Vec<Writer>, pace: Pace) -> (Vec<Insert>
             for number in (start..order.count).step_by(lanes) {
                 tokio::time::sleep_until(began + due(number, order.per_second)).await;
                 let id = order.first + number;
-                written.push(writer.insert(id, 1 + scatter(id, ROOMS)).await);
+                written.push(writer.insert(id, room(id)).await);
             }
             (writer, written)
         });
