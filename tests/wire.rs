@@ -9,6 +9,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use recto::live::catchup::Catchup;
+use recto::live::catchup::Missed;
+use recto::live::catchup::Rest;
 use recto::live::patch::Keyed;
 use recto::live::patch::Op;
 use recto::live::step::Branch;
@@ -67,7 +69,8 @@ fn view(outputs: Vec<Output>, branches: Vec<Branch>) -> View {
 fn written_gone(key: Key) -> Json {
     let view = Arc::new(view(Vec::new(), Vec::new()));
     let nothing = Snapshot::new(view, cursor(), Vec::new());
-    let catchup = Catchup::new(&nothing, [key].into());
+    let missed = Missed { touched: [key.clone()].into(), older: [key].into() };
+    let catchup = Catchup::new(&nothing, &missed, Rest::NOTHING).unwrap();
     serde_json::from_str::<Vec<Json>>(catchup.json()).unwrap().remove(0)
 }
 

@@ -1,6 +1,10 @@
 //! The way from a state that only the database remembers: of every row that was touched since,
 //! whether it is in the result now, and where.
 //!
+//! Where rows are limited, others move in and out that nobody touched. They keep their order among
+//! each other, so a client had the first of them, and which ones it had for certain follows from how
+//! many of the others it can have had.
+//!
 //! **Invariant:** applied to the rows at any state from which on all touched keys are known, it gives
 //! the rows of the snapshot it was made from; keys that the client never had change nothing. So it
 //! may know of more touched keys than there were, and never of fewer.
@@ -31,21 +35,72 @@ pub struct Catchup {
     json: OnceLock<Arc<str>>,
 }
 
+/// The keys of rows that were touched since an older state.
+#[derive(Debug, Default)]
+pub struct Missed {
+    /// All of them.
+    pub touched: HashSet<Key>,
+    /// Those of them whose rows may have been others before. The rest have been inserted and left
+    /// alone since: where they are not in the result now, they never were.
+    pub older: HashSet<Key>,
+}
+
+/// What follows the rows that are shown.
+#[derive(Clone, Copy, Debug)]
+pub struct Rest<'a> {
+    /// How many rows are shown at most.
+    pub limit: usize,
+    /// The rows that come next.
+    pub rows: &'a [Keyed],
+    /// There are no more.
+    pub is_all: bool,
+}
+
+impl Rest<'_> {
+    /// All rows are shown, however many there are.
+    pub const NOTHING: Self = Self { limit: usize::MAX, rows: &[], is_all: true };
+}
+
 impl Catchup {
-    /// The way to `snapshot` for whoever knows the rows before these keys were touched.
-    pub fn new(snapshot: &Snapshot, mut touched: HashSet<Key>) -> Self {
+    /// The way to `snapshot` for whoever knows the rows before these keys were touched; `None` where
+    /// too little is known of what follows a limit.
+    ///
+    /// # Cost
+    ///
+    /// One look-up for each row, and a copy of what is told.
+    pub fn new(snapshot: &Snapshot, missed: &Missed, rest: Rest<'_>) -> Option<Self> {
+        let rows = &snapshot.rows;
+        let is_touched = |keyed: &&Keyed| missed.touched.contains(&keyed.key);
+        let is_new = |keyed: &&Keyed| is_touched(keyed) && !missed.older.contains(&keyed.key);
+        let held = || rows.iter().chain(rest.rows);
+        if !rest.is_all && held().filter(|keyed| !is_touched(keyed)).count() < rest.limit {
+            return None;
+        }
+        // Of the rows that nobody touched, everybody had so many for certain, the first of them.
+        let most_others = missed.older.len() + held().filter(is_new).count();
+        let had = rest.limit.saturating_sub(most_others);
+        // And nobody had more than the limit: those of them that are not shown any more were pushed
+        // out.
+        let shown = rows.iter().filter(|keyed| !is_touched(keyed)).count();
+        let untouched = rest.rows.iter().filter(|keyed| !is_touched(keyed));
+        let pushed_out = untouched.take(rest.limit - shown.min(rest.limit));
+        let left = rest.rows.iter().filter(is_new).chain(pushed_out).map(|keyed| keyed.key.clone());
+        let mut gone: HashSet<Key> = missed.older.iter().cloned().chain(left).collect();
         let mut put = Vec::new();
-        let mut after = None;
-        for keyed in &snapshot.rows {
-            if touched.remove(&keyed.key) {
+        let (mut after, mut untouched) = (None, 0);
+        for keyed in rows {
+            gone.remove(&keyed.key);
+            let is_untouched = !is_touched(&keyed);
+            if !is_untouched || had <= untouched {
                 put.push((keyed.clone(), after.take()));
             }
+            untouched += usize::from(is_untouched);
             after = Some(keyed.key.clone());
         }
-        let mut gone: Vec<Key> = touched.into_iter().collect();
+        let mut gone: Vec<Key> = gone.into_iter().collect();
         gone.sort_unstable();
         let (view, cursor) = (Arc::clone(&snapshot.view), snapshot.cursor);
-        Self { view, cursor, gone, put, json: OnceLock::new() }
+        Some(Self { view, cursor, gone, put, json: OnceLock::new() })
     }
 
     /// The operations as the JSON array clients get; written once.
@@ -55,50 +110,5 @@ impl Catchup {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::live::replica::Replica;
-    use crate::value::Row;
-    use crate::value::Value;
-
-    fn key(number: i64) -> Key {
-        [Value::Int(number)].into_iter().collect()
-    }
-
-    fn rows(rows: &[(i64, i64)]) -> Vec<Keyed> {
-        let keyed = |&(number, value): &(i64, i64)| Keyed {
-            key: key(number),
-            row: Row::from(vec![Value::Int(number), Value::Int(value)]),
-        };
-        rows.iter().map(keyed).collect()
-    }
-
-    #[test]
-    fn whoever_knows_less_comes_to_the_same_rows() {
-        let view = View {
-            outputs: Vec::new().into(),
-            key: None,
-            is_ordered: true,
-            start: 0,
-            branches: Vec::new(),
-            resumable: None,
-        };
-        let cursor = Cursor { node: 1, version: 9, bind: 1, from: 0, seal: 0 };
-        let now = rows(&[(5, 1), (2, 7), (9, 0), (1, 3)]);
-        let snapshot = Snapshot::new(Arc::new(view), cursor, now.clone());
-        // 7 was never there, 3 was and left, 5 came, 2 moved, 1 has another value.
-        let touched = [7, 3, 5, 2, 1].into_iter().map(key).collect();
-        let catchup = Catchup::new(&snapshot, touched);
-        assert_eq!(catchup.gone, [key(3), key(7)]);
-        for before in [
-            rows(&[(9, 0), (2, 1), (3, 3), (1, 2)]),
-            rows(&[(3, 0), (9, 0)]),
-            rows(&[(9, 0)]),
-            now.clone(),
-        ] {
-            let mut replica = Replica::new(before);
-            replica.catch_up(&catchup).unwrap();
-            assert_eq!(replica.rows(), now);
-        }
-    }
-}
+#[path = "catchup_law.rs"]
+mod law;

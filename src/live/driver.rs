@@ -160,6 +160,9 @@ impl<F: Feed> Driver<F> {
                     // What the tick found to be read too early is read again.
                     self.start_loads();
                     self.unannounced |= is_heartbeat && has_news && was_listening;
+                    if self.engine.wants_another_tick() {
+                        self.doorbell.ring();
+                    }
                 }
                 Err(error) => {
                     failures += 1;

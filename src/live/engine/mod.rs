@@ -35,10 +35,10 @@ use self::fold::Recent;
 pub(crate) use self::fold::Touched;
 pub(crate) use self::growth::Growth;
 pub(crate) use self::loads::{Load, Loaded};
+use self::returns::Heard;
 use self::slab::Slab;
 use super::client::ClientId;
 use super::client::Command;
-use super::feed::Since;
 use super::mailbox::Name;
 use super::metrics::Counts;
 use super::plan::Role;
@@ -110,7 +110,7 @@ pub(crate) struct Engine {
     /// Those whose tick has begun.
     returned: Vec<u64>,
     /// What was touched since the oldest of their cursors, as of that tick.
-    log: Option<Since>,
+    log: Option<Heard>,
     /// Results whose rows were read and wait for the engine to get there.
     arrived: HashSet<ResultId, RandomState>,
     /// How many results are being read, or wait, by the tick after which that began.
@@ -230,6 +230,11 @@ impl Engine {
             || !self.returned.is_empty()
             || !self.barriers.is_empty()
             || !self.arrived.is_empty()
+    }
+
+    /// True when a tick had clients of other nodes wait for the one after it.
+    pub(crate) fn wants_another_tick(&self) -> bool {
+        !self.returning.is_empty()
     }
 
     /// Counts a heartbeat: results that nobody wants any more are let go, and what is kept for those

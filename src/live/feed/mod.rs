@@ -169,6 +169,8 @@ pub struct Since {
     pub life: u64,
     /// As [`Tick::touched`].
     pub touched: HashMap<String, Keys>,
+    /// Those of them that may have been there before; the others were inserted, and left alone since.
+    pub older: HashMap<String, Keys>,
 }
 
 /// How a tick ended.

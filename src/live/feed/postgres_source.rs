@@ -87,6 +87,11 @@ const LOOK: &str = concat!(
     left join recto.epoch e on true left join recto.floor f on true"
 );
 
+/// What was logged from a transaction on about rows that may have been there before.
+const OLDER: &str = "select (select array_agg(tab || e'\\x1f' || coalesce(key::text, '')) from ( \
+    select tab, key from recto.changes where xid >= $1::text::xid8 and op <> 'i' \
+    limit $2::text::bigint) n)";
+
 /// So many entries at once are no news but another world, and everything is asked again. A guess; they
 /// travel as one value, and PostgreSQL has none beyond 1 GB.
 pub(super) const MOST: usize = 1_000_000;
@@ -160,6 +165,18 @@ pub(super) fn news(since: Option<&Position>, most: usize) -> [Value; 3] {
         // Nothing is new to those who know nothing.
         Some(Position { at: At::Sequence(_), .. }) | None => [Value::Null, Value::Null, limit],
     }
+}
+
+/// The statement that asks which rows that were there before were touched by transactions from `from`
+/// on; no more of them than a look brings, in whose snapshot it is asked.
+pub(super) fn older(from: u64, most: usize) -> Statement {
+    let most = Value::text(most.saturating_add(1).to_string());
+    plain(OLDER, vec![Value::text(from.to_string()), most])
+}
+
+/// Reads the answer to [`older`].
+pub(super) fn read_older(answer: Answer) -> Vec<Row> {
+    entries(answer.rows.first().and_then(|row| row.values().first()))
 }
 
 /// The new entries, as a look or a glance brings them.

@@ -407,12 +407,15 @@ impl Feed for LogFeed {
         let is_postgres = is_postgres(&self.repo);
         let since = Position::earliest(from, is_postgres);
         let look = if is_postgres {
-            vec![postgres_source::look(Some(&since), &self.tables, &self.system, self.most)]
+            let look = postgres_source::look(Some(&since), &self.tables, &self.system, self.most);
+            vec![look, postgres_source::older(from, self.most)]
         } else {
             sqlite_source::look(Some(&since))
         };
         let mut answers = self.run(look).await?;
+        let mut older = None;
         let look = if is_postgres {
+            older = answers.pop();
             postgres_source::read(answers.pop(), Some(&since), self.most)?.0
         } else {
             // What reads this look expects the answer to `begin` in front.
@@ -421,7 +424,14 @@ impl Feed for LogFeed {
         };
         // Who still ran when this life began may have logged before it, and that is lost.
         let is_known = look.reaches_back && look.born <= from && from <= look.position.reached();
-        Ok(is_known.then(|| Since { life: look.life(), touched: touched(&look.entries) }))
+        Ok(is_known.then(|| Since {
+            life: look.life(),
+            touched: touched(&look.entries),
+            // SQLite says of a row that was replaced that it was inserted.
+            older: touched(
+                &older.map_or_else(|| look.entries.clone(), postgres_source::read_older),
+            ),
+        }))
     }
 
     async fn arrange(&mut self, order: Order) -> Result<Option<u64>> {

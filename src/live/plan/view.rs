@@ -32,5 +32,10 @@ fn resumable(plan: &Plan, tier: Tier) -> Option<&'static Table> {
     let table = plan.ast.root();
     let is_a_number = |kind| matches!(kind, Kind::I16 | Kind::I32 | Kind::I64 | Kind::Uuid);
     let are_numbers = table.key_columns().all(|column| is_a_number(column.kind));
-    (tier == Tier::Row && are_numbers).then_some(table)
+    // What stands before a window may have moved by any number of rows.
+    let is_kept = match tier {
+        Tier::Row | Tier::Window => plan.ast.shape.offset == 0,
+        Tier::Aggregate | Tier::Join | Tier::Tree | Tier::Rerun => false,
+    };
+    (is_kept && are_numbers).then_some(table)
 }

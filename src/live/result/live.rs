@@ -6,6 +6,7 @@ use std::hash::Hash;
 use std::hash::Hasher;
 use std::sync::Arc;
 
+use super::super::catchup::Rest;
 use super::super::feed::snapshot::Position;
 use super::super::patch::Keyed;
 use super::super::patch::Op;
@@ -253,6 +254,11 @@ impl LiveResult {
         let view = || Arc::clone(&plan.view);
         let make = || Arc::new(Snapshot::new(view(), cursor, rows.shown(plan).to_vec()));
         Arc::clone(self.recent.get_or_insert_default().snapshot.get_or_insert_with(make))
+    }
+
+    /// What follows the rows that are shown; nothing where that is not known.
+    pub(crate) fn rest(&self) -> Option<Rest<'_>> {
+        self.rows.rest(&self.plan)
     }
 
     /// True when the ring leads from `since` to the present.

@@ -22,6 +22,7 @@ pub(crate) use self::ordered::{Ordered, Touch};
 pub(crate) use self::parts::Part;
 use self::roots::Roots;
 use self::subscribers::Subscribers;
+use super::catchup::Rest;
 use super::patch::Keyed;
 use super::patch::Op;
 use super::patch::diff;
@@ -51,6 +52,16 @@ impl Rows {
             Self::Groups(groups) => groups.shown(&plan.plan),
             Self::Roots(roots) => roots.rows(),
             Self::Rerun(rows) => rows,
+        }
+    }
+
+    /// What follows the rows that the question shows; nothing where that is not known.
+    pub(crate) fn rest(&self, plan: &LivePlan) -> Option<Rest<'_>> {
+        match self {
+            Self::Ordered(ordered) => Some(ordered.rest(plan)),
+            Self::Groups(_) | Self::Roots(_) | Self::Rerun(_) => {
+                plan.needed().is_none().then_some(Rest::NOTHING)
+            }
         }
     }
 

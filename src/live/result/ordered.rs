@@ -9,6 +9,7 @@ use std::collections::HashSet;
 
 use foldhash::fast::RandomState;
 
+use super::super::catchup::Rest;
 use super::super::patch::Keyed;
 use super::super::patch::Op;
 use super::super::patch::changed_columns;
@@ -60,6 +61,12 @@ impl Ordered {
     pub(crate) fn shown(&self, plan: &LivePlan) -> &[Keyed] {
         let end = plan.needed().map_or(self.rows.len(), |needed| needed.min(self.rows.len()));
         &self.rows[plan.offset().min(end)..end]
+    }
+
+    /// What follows the shown rows.
+    pub(crate) fn rest(&self, plan: &LivePlan) -> Rest<'_> {
+        let Some(limit) = plan.needed() else { return Rest::NOTHING };
+        Rest { limit, rows: &self.rows[limit.min(self.rows.len())..], is_all: self.is_complete }
     }
 
     /// The rows of sources that held rows rest on: the rows themselves, of source 0, outside the

@@ -210,6 +210,11 @@ impl Following {
                 if which.is_multiple_of(5) {
                     // As somebody new.
                     self.away.remove(&name);
+                } else if let Some(copy) = self.away.get_mut(&name)
+                    && which.is_multiple_of(2)
+                {
+                    // As somebody who comes from another node: only the log can lead on from there.
+                    copy.cursor.node ^= 1;
                 }
                 self.ask(vec![name]).await;
             }
@@ -323,7 +328,7 @@ impl Following {
                         self.judge.wrong(catchup.cursor.bind, what);
                         continue;
                     };
-                    self.judge.count(|counts| counts.resumed += 1);
+                    self.judge.count(|counts| counts.from_the_log += 1);
                     if copy.replica.catch_up(&catchup).is_none() {
                         self.judge.wrong(copy.bind, format!("{catchup:?} does not fit"));
                     }

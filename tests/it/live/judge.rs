@@ -60,6 +60,8 @@ pub(crate) struct Counts {
     /// Queries that came back with a cursor and got the way, and those that got everything.
     pub(crate) resumed: u64,
     pub(crate) restarted: u64,
+    /// Queries that came back as if from another node and were led on by the log.
+    pub(crate) from_the_log: u64,
 }
 
 #[derive(Default)]
@@ -168,8 +170,17 @@ impl Judge {
     pub(crate) fn verdict(&self, name: &str, tiers: &[(Tier, u64)]) {
         let complaints = self.complaints();
         let state = self.state();
-        let Counts { versions, changed, replicas, unknown, resets, joined, resumed, restarted } =
-            state.counts;
+        let Counts {
+            versions,
+            changed,
+            replicas,
+            unknown,
+            resets,
+            joined,
+            resumed,
+            restarted,
+            from_the_log,
+        } = state.counts;
         let by_tier: Vec<String> =
             state.by_tier.iter().map(|(tier, count)| format!("{tier} {count}")).collect();
         // Past the runner, which keeps what tests print to itself when they pass.
@@ -178,7 +189,7 @@ impl Judge {
             "oracle on {name}: {versions} versions compared with the plain query in the same \
              snapshot ({}), {changed} of them changed; {replicas} client replicas compared \
              ({unknown} more with nothing to compare), {joined} moves joined, {resets} resets, \
-             {resumed} resumed, \
+             {resumed} resumed, {from_the_log} by the log, \
              {restarted} started again; {} wrong",
             by_tier.join(", "),
             complaints.len(),
