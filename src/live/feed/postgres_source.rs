@@ -175,7 +175,7 @@ pub(super) fn older(from: u64, most: usize) -> Statement {
 }
 
 /// Reads the answer to [`older`].
-pub(super) fn read_older(answer: Answer) -> Vec<Row> {
+pub(super) fn read_older(answer: &Answer) -> Vec<Row> {
     entries(answer.rows.first().and_then(|row| row.values().first()))
 }
 

@@ -428,8 +428,9 @@ impl Feed for LogFeed {
             life: look.life(),
             touched: touched(&look.entries),
             // SQLite says of a row that was replaced that it was inserted.
-            older: touched(
-                &older.map_or_else(|| look.entries.clone(), postgres_source::read_older),
+            older: older.map_or_else(
+                || touched(&look.entries),
+                |older| touched(&postgres_source::read_older(&older)),
             ),
         }))
     }
