@@ -6,6 +6,7 @@
 
 mod ahead;
 pub(super) mod attention;
+mod keys;
 mod log;
 pub(crate) mod nap;
 mod postgres_bell;
@@ -24,16 +25,15 @@ pub(super) mod wake;
 use std::collections::HashMap;
 use std::collections::HashSet;
 use std::future::Future;
-use std::sync::Arc;
 
 pub use self::attention::{Bell, Order};
+pub use self::keys::Keys;
 pub use self::log::{ChangeLog, watched};
 use self::snapshot::Position;
 pub use self::source::LogFeed;
 use crate::adapter::Statement;
 use crate::error::Result;
 use crate::schema::Table;
-use crate::value::Json;
 use crate::value::Key;
 use crate::value::Row;
 
@@ -61,38 +61,6 @@ pub enum News {
     /// It is not: another epoch, a log that does not reach back, another shape of the tables. Every
     /// result must be asked again.
     Lost,
-}
-
-/// Touched rows of one table.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Keys {
-    /// Rows with these keys, each a JSON array of the key's parts as the log holds it.
-    Some(HashSet<Arc<str>>),
-    /// Any of them: the table was truncated, or a key could not be read.
-    All,
-}
-
-impl Keys {
-    /// True when any row may have been touched.
-    pub fn is_all(&self) -> bool {
-        matches!(self, Self::All)
-    }
-
-    /// The keys as `table` has them; `None` stands for any row.
-    pub fn read(&self, table: &Table) -> Option<HashSet<Key>> {
-        match self {
-            Self::All => None,
-            Self::Some(keys) => keys.iter().map(|key| read_key(table, key)).collect(),
-        }
-    }
-}
-
-fn read_key(table: &Table, key: &str) -> Option<Key> {
-    let parts: Vec<Json> = serde_json::from_str(key).ok()?;
-    if parts.len() != table.primary_key.len() {
-        return None;
-    }
-    table.key_columns().zip(&parts).map(|(column, part)| column.kind.cast(part)).collect()
 }
 
 /// Where ticks come from: a seam, so that tests can lie to the engine.
