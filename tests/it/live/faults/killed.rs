@@ -91,24 +91,36 @@ fn frame(text: &str) -> Vec<u8> {
     frame
 }
 
-/// The bodies of a snapshot's messages.
-fn bodies(rows: &Json) -> Vec<String> {
-    let rows = rows.as_array().unwrap().iter();
-    rows.map(|row| row["body"].as_str().unwrap().to_owned()).collect()
+/// A message as a client shows it: its key, and what it says.
+type Shown = (Json, String);
+
+fn message(row: &Json) -> Shown {
+    (row["id"].clone(), row["body"].as_str().unwrap().to_owned())
+}
+
+fn bodies(shown: Vec<Shown>) -> Vec<String> {
+    shown.into_iter().map(|(_, body)| body).collect()
 }
 
 /// What a client shows that had `before` when it gets `answer`.
-fn shown(before: &[String], answer: &Json) -> Vec<String> {
+fn shown(mut before: Vec<Shown>, answer: &Json) -> Vec<Shown> {
     if answer["mode"] != "delta" {
-        return bodies(&answer["rows"]);
+        return answer["rows"].as_array().unwrap().iter().map(message).collect();
     }
-    let mut shown = before.to_vec();
     for op in answer["ops"].as_array().unwrap() {
-        // The newest comes first, and nothing else happens here.
-        assert_eq!((&op[0], &op[3]), (&json!("+"), &Json::Null), "{op}");
-        shown.insert(0, op[2]["body"].as_str().unwrap().to_owned());
+        let place = |rows: &[Shown], key| rows.iter().position(|(held, _)| held == key);
+        // What the log knows to be touched the client may have, or never had.
+        if let Some(old) = place(&before, &op[1]) {
+            before.remove(old);
+        }
+        match op[0].as_str() {
+            Some("+") if op[3].is_null() => before.insert(0, message(&op[2])),
+            Some("+") => before.insert(place(&before, &op[3]).unwrap() + 1, message(&op[2])),
+            Some("x" | "-") => {}
+            _ => panic!("{op}"),
+        }
     }
-    shown
+    before
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -122,10 +134,10 @@ async fn what_was_committed_before_a_server_was_killed_is_told_by_the_next() {
     let (mut first, first_url) = chat(database.url()).await;
     let (_second, second_url) = chat(database.url()).await;
     let (mut client, answer) = Client::join(&first_url, None).await;
-    let mut before = bodies(&answer["rows"]);
+    let before = shown(Vec::new(), &answer);
     say("told");
     let diff = client.hear("diff").await;
-    before.insert(0, "told".to_owned());
+    let before = shown(before, &json!({"mode": "delta", "ops": diff["q"]["m"]}));
     let cursor = diff["c"]["m"].clone();
 
     // It stands still, so that it can tell nobody; then it is gone.
@@ -134,16 +146,16 @@ async fn what_was_committed_before_a_server_was_killed_is_told_by_the_next() {
     first.kill().await;
 
     let (mut client, answer) = Client::join(&second_url, Some(&cursor)).await;
-    let mut shown = shown(&before, &answer);
-    if shown.first().map(String::as_str) != Some("untold") {
+    assert_eq!(answer["mode"], "delta", "{answer}");
+    let mut after = shown(before, &answer);
+    if after.first().map(|(_, body)| body.as_str()) != Some("untold") {
         // The other server may not have heard of it either; then it says so soon.
-        client.hear("diff").await;
-        let (_, answer) = Client::join(&second_url, None).await;
-        shown = bodies(&answer["rows"]);
+        let diff = client.hear("diff").await;
+        after = shown(after, &json!({"mode": "delta", "ops": diff["q"]["m"]}));
     }
     let plain = "select body from messages where room_id = 1 order by inserted_at desc, id desc";
     let plain: Vec<String> = psql(plain).lines().map(str::to_owned).collect();
-    assert_eq!(shown, plain);
+    assert_eq!(bodies(after), plain);
     assert_eq!(plain[..2], ["untold", "told"]);
 }
 
@@ -176,5 +188,5 @@ async fn clients_that_vanish_in_the_middle_of_a_frame_harm_nobody() {
     let (_, answer) = Client::join(&url, None).await;
     let plain = "select body from messages where room_id = 1 order by inserted_at desc, id desc";
     let plain: Vec<String> = psql(plain).lines().map(str::to_owned).collect();
-    assert_eq!(bodies(&answer["rows"]), plain);
+    assert_eq!(bodies(shown(Vec::new(), &answer)), plain);
 }
