@@ -73,11 +73,17 @@ impl Serving {
     }
 }
 
-/// Runs this program again in a process of its own, until it has said a line that starts so.
-pub(crate) async fn run_again(arguments: &[&str], start: &str) -> String {
+/// Runs this program again in a process of its own, until it has said a line that starts so; then
+/// looks at something while it is still there.
+pub(crate) async fn run_again<T>(
+    arguments: &[&str],
+    start: &str,
+    look: impl FnOnce() -> T,
+) -> (String, T) {
     let this = std::env::current_exe().expect("this program has a path");
     let mut program = Program::start(&this, arguments, &[]);
-    program.line(start, LONG, |line| line.starts_with(start)).await
+    let line = program.line(start, LONG, |line| line.starts_with(start)).await;
+    (line, look())
 }
 
 /// Serves until killed.

@@ -6,6 +6,9 @@
 //! - **Exact:** every version of a result is what the plain query answers at one committed state.
 //! - **Whole:** all queries of one client go from one committed state to a later one, together.
 //! - **Cheap:** what a change does not touch does not show up in its cost.
+//! - **Resumable:** who comes back says where it left off, and is told what it missed: on its own node
+//!   from the steps that are kept, elsewhere from the change log (rows and windows of one table whose keys are integers or
+//!   UUIDs; `explain_live` tells). Where neither leads on it gets a snapshot, which says so.
 //!
 //! The tables must be watched first: [`ChangeLog::install`].
 

@@ -26,6 +26,9 @@ pub struct Explanation {
     pub memory: &'static str,
     /// What the database is asked per tick that touches it.
     pub database: String,
+    /// Whether the change log leads on a client that comes from another node, or from a former life of
+    /// this one; it gets a snapshot otherwise. On their own node the steps that are kept lead all on.
+    pub is_resumed_by_log: bool,
 }
 
 /// The tables of a plan, each once.
@@ -76,6 +79,7 @@ impl Explanation {
             overscan: has_window.then_some(live.overscan),
             memory: memory(live.tier),
             database: database(live, has_window),
+            is_resumed_by_log: live.view.resumable.is_some(),
         }
     }
 }
@@ -130,6 +134,8 @@ impl fmt::Display for Explanation {
             None => writeln!(f, "routed   every change of its tables")?,
         }
         writeln!(f, "memory   {}", self.memory)?;
-        write!(f, "database {}", self.database)
+        writeln!(f, "database {}", self.database)?;
+        let resumed = if self.is_resumed_by_log { "by the change log" } else { "by a snapshot" };
+        write!(f, "resumed  elsewhere {resumed}")
     }
 }

@@ -99,6 +99,11 @@ fn tiers_are_named(live: &Live) {
     assert_eq!(tier(live.explain_live(&counts).unwrap()), (Tier::Aggregate, None));
     let text = live.explain_live(&of_owner).unwrap().to_string();
     assert!(text.starts_with("tier     row\ntables   items\nrouted   by owner_id\n"), "{text}");
+    assert!(text.ends_with("\nresumed  elsewhere by the change log"), "{text}");
+    let counted = live.explain_live(&counts).unwrap().to_string();
+    assert!(counted.ends_with("\nresumed  elsewhere by a snapshot"), "{counted}");
+    assert!(live.explain_live(&window).unwrap().is_resumed_by_log);
+    assert!(!live.explain_live(&window.offset(5)).unwrap().is_resumed_by_log);
 }
 
 #[tokio::test]
