@@ -114,9 +114,13 @@ impl<F: Feed> Driver<F> {
     pub(crate) async fn run(mut self) {
         let mut heartbeat = heartbeat(self.config.heartbeat);
         let mut failures = 0_u32;
+        let mut is_again = false;
         loop {
             let mut is_heartbeat = false;
-            let mut wants_tick = match self.wake(&mut heartbeat).await {
+            // Nobody has rung: whoever waits for a bell that is dead goes on waiting.
+            let wake = if is_again { Wake::Look } else { self.wake(&mut heartbeat).await };
+            is_again = false;
+            let mut wants_tick = match wake {
                 Wake::Command(command) => {
                     self.engine.command(command);
                     false
@@ -160,9 +164,7 @@ impl<F: Feed> Driver<F> {
                     // What the tick found to be read too early is read again.
                     self.start_loads();
                     self.unannounced |= is_heartbeat && has_news && was_listening;
-                    if self.engine.wants_another_tick() {
-                        self.doorbell.ring();
-                    }
+                    is_again = self.engine.wants_another_tick();
                 }
                 Err(error) => {
                     failures += 1;
@@ -252,7 +254,7 @@ impl<F: Feed> Driver<F> {
         if tick.news == News::Lost {
             self.pulse.reloads();
         }
-        if let Some(from) = self.engine.oldest_return() {
+        if let Some(from) = self.engine.oldest_return(tick.life) {
             let log = self.feed.since(from).await?;
             self.engine.hear_log(log);
         }

@@ -12,7 +12,11 @@
 //! windows that begin behind an offset. A window gets a snapshot where more of its rows are new than it
 //! has in reserve. And tables whose keys are texts: keys of rows that the client may not see are among
 //! those that were touched and may have been there before, and a number or a UUID says less than a
-//! name.
+//! name. Where a UUID alone is a secret, or a key names a tenant, let it not be the key of a table
+//! with live queries for strangers.
+//!
+//! One client whose true cursor is older than the log has all who come back in the same tick get
+//! snapshots.
 //!
 //! **Invariant:** nobody goes back in time: this node may be behind the one that the client was on, so
 //! who comes from there is answered at a tick that began after it came.
@@ -46,11 +50,17 @@ impl Engine {
         cursor.seal != 0 && cursor.node != self.origin.node
     }
 
-    /// From where on the log must be read for those who come back at this tick.
-    pub(crate) fn oldest_return(&mut self) -> Option<u64> {
+    /// From where on the log must be read for those who come back at this tick, in this life of the
+    /// database. Cursors that do not fit do not count: they would have everybody read a log that is
+    /// too long, or reaches back too far.
+    pub(crate) fn oldest_return(&mut self, life: u64) -> Option<u64> {
         self.returned.append(&mut self.returning);
         let cursors = self.returned.iter().flat_map(|number| self.cursors_of(*number));
-        cursors.filter(|cursor| self.is_from_elsewhere(*cursor)).map(|cursor| cursor.from).min()
+        let fits = |cursor: &Cursor| {
+            self.is_from_elsewhere(*cursor)
+                && cursor.seal == Cursor::seal(life, cursor.bind, cursor.from)
+        };
+        cursors.filter(fits).map(|cursor| cursor.from).min()
     }
 
     /// Takes what the log told; `None` where it does not reach back.

@@ -284,6 +284,50 @@ async fn cursors_that_do_not_fit_on_sqlite() {
     cursors_that_do_not_fit(false).await;
 }
 
+/// Whoever comes with a cursor from before the log that is not true takes nothing from others.
+async fn a_false_cursor_harms_nobody_else(is_postgres: bool) {
+    let ground = Ground::new(is_postgres).await;
+    ground.run(FILL).await;
+    ground
+        .run(if is_postgres {
+            "update recto.floor set xid = pg_current_xact_id()"
+        } else {
+            "update recto_meta set value = (select max(seq) from recto_changes)
+                where name = 'whole after'"
+        })
+        .await;
+    let (here, there) = (ground.node().await, ground.node().await);
+    let mut tab = Tab::new(of_area(1));
+    tab.visit(&here, &ground.repo).await;
+    ground.run(CHANGE).await;
+    let good: Cursor = tab.cursor.parse().unwrap();
+    let wanted = |name: &str, since| Wanted {
+        name: name.into(),
+        ast: tab.query.ast().clone(),
+        since: Some(since),
+    };
+    let client = there.client().await.unwrap();
+    // In one request, so that both come back at one tick.
+    let both = vec![wanted("good", good), wanted("false", Cursor { from: 1, ..good })];
+    client.add(7, both).await.unwrap();
+    let event = within("the answer", BOUND, client.next()).await;
+    let Event::Loaded { answers, .. } = event else { panic!("{event:?}") };
+    for (name, answer) in answers {
+        let is_led_on = matches!(answer, Answer::Catchup(_));
+        assert_eq!(is_led_on, &*name == "good", "{name}: {answer:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_false_cursor_harms_nobody_else_on_postgres() {
+    a_false_cursor_harms_nobody_else(true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_false_cursor_harms_nobody_else_on_sqlite() {
+    a_false_cursor_harms_nobody_else(false).await;
+}
+
 /// What a client of the newest four of many is told by another node, after each of these scripts.
 async fn windows_are_led_on(is_postgres: bool, scripts: &[(&str, How)]) {
     let ground = Ground::new(is_postgres).await;
