@@ -191,3 +191,27 @@ fn a_room_where_others_write_is_led_on_by_little() {
     replica.catch_up(&catchup).unwrap();
     assert_eq!(replica.rows(), &rows[..5]);
 }
+
+#[test]
+fn whoever_knows_less_comes_to_the_same_rows() {
+    let rows = |rows: &[(i64, i64)]| -> Vec<Keyed> {
+        let values = |(id, value)| Row::from(vec![Value::Int(id), Value::Int(value)]);
+        rows.iter().map(|&row| Keyed { key: key(row.0), row: values(row) }).collect()
+    };
+    let now = rows(&[(5, 1), (2, 7), (9, 0), (1, 3)]);
+    // 7 was never there, 3 was and left, 5 came, 2 moved, 1 has another value.
+    let touched: HashSet<Key> = [7, 3, 5, 2, 1].into_iter().map(key).collect();
+    let missed = Missed { older: touched.clone(), touched };
+    let catchup = Catchup::new(&snapshot(&now), &missed, Rest::NOTHING).unwrap();
+    assert_eq!(catchup.gone, [key(3), key(7)]);
+    for before in [
+        rows(&[(9, 0), (2, 1), (3, 3), (1, 2)]),
+        rows(&[(3, 0), (9, 0)]),
+        rows(&[(9, 0)]),
+        now.clone(),
+    ] {
+        let mut replica = Replica::new(before);
+        replica.catch_up(&catchup).unwrap();
+        assert_eq!(replica.rows(), now);
+    }
+}
